@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# lbd: one non-recursive Makefile. Everything made goes below build/.
+#
+#   V=1                      print whole commands
+#   SAN=address,undefined    build with sanitizers, below build/san-...   (SAN=1 is this one; SAN=thread)
+#   B=DIR                    build below DIR instead
+#   T=PATTERN                run only tests whose path contains PATTERN
+
+CC := gcc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PREFIX ?= /usr/local
+
+comma := ,
+ifeq ($(SAN),1)
+override SAN := address,undefined
+endif
+B ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
+
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Werror
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -pthread -Iuser -Iinclude -I$(B)/skel $(WARN) $(CFLAGS) $(SANFLAGS)
+LDLIBS := -lbpf -lelf -lz -lyaml -ljansson -lcurl -lxxhash -pthread
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-function \
+	-Iinclude -I/usr/include/$(shell uname -m)-linux-gnu
+
+ROOMS := base net http pool algorithm health observe dataplane proxy config control daemon
+SKELS := $(patsubst bpf/%.bpf.c,$(B)/skel/%.skel.h,$(wildcard bpf/*.bpf.c))
+room_objs = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/main.c,$(wildcard user/$(1)/*.c)))
+ARCHIVES := $(foreach room,$(ROOMS),$(B)/lib/$(room).a)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all demo test test-unit test-bpf test-system soak bench lint fmt fmt-check layers install clean help bootstrap
+
+all: $(B)/lbd $(B)/lbadm ## build lbd, lbadm and the BPF objects
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' Makefile
+	@sed -n 's/^#   \([VSBT][A-Z]*=.*\)/  \1/p' Makefile
+
+bootstrap: ## install the Debian packages that building and testing need
+	$(Q)tools/bootstrap
+
+# ---- Programs ------------------------------------------------------------------------------
+
+$(B)/lbd: $(B)/obj/user/daemon/main.o $(ARCHIVES)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LDLIBS)
+
+$(B)/lbadm: $(patsubst %.c,$(B)/obj/%.o,$(wildcard user/cli/*.c)) $(B)/lib/base.a
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) -o $@ $^ -lcurl -ljansson -pthread
+
+define room_rule
+$$(B)/lib/$(1).a: $$(call room_objs,$(1)) Makefile
+	$$(call say,AR,$$@)mkdir -p $$(@D) && rm -f $$@ && ar rcs $$@ $$(filter %.o,$$^)
+endef
+$(foreach room,$(ROOMS),$(eval $(call room_rule,$(room))))
+
+$(B)/obj/%.o: %.c Makefile
+	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The build's name goes into one object only.
+$(B)/obj/user/daemon/main.o $(B)/obj/user/cli/main.o: ALL_CFLAGS += -DLBD_VERSION='"$(VERSION)"'
+
+# ---- BPF -----------------------------------------------------------------------------------
+
+$(B)/%.bpf.o: bpf/%.bpf.c Makefile
+	$(call say,BPF,$<)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(B)/$*.bpf.d -MT $@ -c -o $@ $<
+
+$(B)/skel/%.skel.h: $(B)/%.bpf.o
+	$(call say,SKEL,$@)mkdir -p $(@D) && $(BPFTOOL) gen skeleton $< name $* > $@
+
+$(call room_objs,dataplane) $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/bpf/*.c)): $(SKELS)
+
+# ---- Tests ---------------------------------------------------------------------------------
+
+# A room's tests link the room and the rooms that tools/layers.conf lets it know: that they link is
+# the proof of what it needs.
+may_know = $(shell awk -F: '$$1 == "$(1)" {print $$2}' tools/layers.conf)
+test_rooms = $(sort $(1) $(filter $(ROOMS),$(call may_know,$(1)) \
+	$(if $(filter spec,$(call may_know,$(1))),pool algorithm health dataplane proxy)))
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
+BPF_TESTS := $(patsubst tests/bpf/%.c,$(B)/bpf/%,$(wildcard tests/bpf/test_*.c))
+BPF_TEST_HELPERS := $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
+SYSTEM_TESTS := $(wildcard tests/system/test_*.py)
+
+define unit_rule
+$$(filter $$(B)/unit/$(1)/%,$$(UNIT_TESTS)): $$(B)/unit/$(1)/%: $$(B)/obj/tests/unit/$(1)/%.o \
+		$$(foreach r,$$(call test_rooms,$(1)),$$(B)/lib/$$(r).a)
+	$$(call say,LD,$$@)mkdir -p $$(@D) && $$(CC) $$(ALL_CFLAGS) -o $$@ $$(filter %.o,$$^) \
+		-Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group -lcmocka $$(LDLIBS)
+endef
+$(foreach room,$(ROOMS),$(eval $(call unit_rule,$(room))))
+
+$(BPF_TESTS): $(B)/bpf/%: $(B)/obj/tests/bpf/%.o $(BPF_TEST_HELPERS) $(B)/lib/base.a
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $(filter %.o %.a,$^) -lcmocka $(LDLIBS)
+
+test: bootstrap ## everything but the long runs; last line "N passed, N failed"
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) test-run
+
+.PHONY: test-run
+test-run: all $(UNIT_TESTS) $(BPF_TESTS)
+	$(Q)tests/run $(if $(T),-k '$(T)') $(UNIT_TESTS) $(BPF_TESTS) $(SYSTEM_TESTS)
+
+test-unit: $(UNIT_TESTS) ## pure logic
+	$(Q)tests/run $(if $(T),-k '$(T)') $^
+
+test-bpf: $(BPF_TESTS) ## every packet rule, by BPF_PROG_TEST_RUN (root)
+	$(Q)tests/run $(if $(T),-k '$(T)') $^
+
+test-system: all ## what a user sees, in network namespaces (root)
+	$(Q)LBD_BUILD=$(B) tests/run $(if $(T),-k '$(T)') $(SYSTEM_TESTS)
+
+soak: all ## the long runs
+	$(Q)LBD_BUILD=$(B) tests/run $(wildcard tests/system/soak_*.py)
+
+bench: all ## side-by-side measurements against plain routing, nftables, haproxy, nginx
+	$(Q)tools/bootstrap build test bench
+	$(Q)LBD_BUILD=$(B) tests/bench/run
+
+demo: ## install, build and balance real traffic, in under a minute after the build (root)
+	$(Q)tools/bootstrap build test
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)LBD_BUILD=$(B) tools/demo
+
+# ---- Keeping house ---------------------------------------------------------------------------
+
+C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+TIDY_FILES = $(filter user/%.c,$(C_FILES))
+
+lint: layers fmt-check $(SKELS) ## layers, formatting, clang-tidy with the ceilings
+	$(Q)tools/check-headers
+	$(Q)tools/check-length
+	$(Q)printf '%s\n' $(TIDY_FILES) | xargs -P$$(nproc) -n4 clang-tidy --quiet -p /dev/null 2>/dev/null \
+		-- -std=gnu17 -D_GNU_SOURCE -DLBD_VERSION='""' -Iuser -Iinclude -I$(B)/skel
+
+layers:
+	$(Q)tools/check-layers
+
+fmt: ## format all C files
+	$(Q)clang-format -i $(C_FILES)
+
+fmt-check:
+	$(Q)clang-format --dry-run --Werror $(C_FILES)
+
+install: all ## into PREFIX (DESTDIR is honoured)
+	install -D -m 755 $(B)/lbd $(DESTDIR)$(PREFIX)/sbin/lbd
+	install -D -m 755 $(B)/lbadm $(DESTDIR)$(PREFIX)/sbin/lbadm
+
+clean: ## remove build/
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

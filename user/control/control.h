@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The control API's server: HTTP/1.1 + JSON on a Unix socket, dispatched over a table of routes.
+ *
+ * For: framing, methods, JSON in and out, errors in one form. Owns: its listener and connections.
+ * May know: base, net, http, jansson. Must never know: what any route means.
+ * Bodies up to CONTROL_MAX_BODY; a request that is not finished within 10 s is closed.
+ */
+#ifndef CONTROL_CONTROL_H
+#define CONTROL_CONTROL_H
+
+#include <jansson.h>
+
+#include "base/error.h"
+#include "http/message.h"
+#include "net/loop.h"
+
+#define CONTROL_MAX_BODY   (1U << 20)
+#define CONTROL_MAX_ARGS   4
+#define CONTROL_MAX_PARAMS 16
+
+struct control_param {
+	const char *name;
+	const char *value; /* percent-decoded */
+};
+
+struct control_request {
+	enum http_method method;
+	const char *path;
+	const char *args[CONTROL_MAX_ARGS]; /* what the '*' of the pattern stood for, decoded */
+	struct control_param params[CONTROL_MAX_PARAMS]; /* query string */
+	unsigned n_params;
+	const json_t *body; /* NULL: none was sent */
+};
+
+struct control_reply {
+	unsigned status; /* 200 unless changed */
+	json_t *body;	 /* owned by the server; NULL: {} */
+};
+
+typedef void control_fn(void *ctx, const struct control_request *request,
+			struct control_reply *reply);
+
+struct control_route {
+	enum http_method method;
+	const char *pattern; /* e.g. /v1/pools/ and a star: '*' is one segment */
+	control_fn *fn;
+};
+
+struct control;
+
+/* <routes> ends with a NULL pattern and outlives the server. Mode 0660. */
+int control_start(struct loop *loop, const char *path, const struct control_route *routes,
+		  void *ctx, struct control **ret_control, struct error *err);
+void control_close(struct control *control); /* unlinks the socket; NULL is fine */
+
+/* {"error": {"code", "message", "field"}} with <status>; <field> may be NULL. */
+void control_fail(struct control_reply *reply, unsigned status, const char *code, const char *field,
+		  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+const char *control_param(const struct control_request *request,
+			  const char *name); /* NULL: absent */
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel path as the daemon sees it: load, attach, pin, adopt, write the difference, read.
+ *
+ * For: everything that is done with BPF. The only room that includes libbpf or a skeleton.
+ * Owns: map memory, links, pins below its pin path, and the lock on it.
+ * May know: base, include/lb. Must never know: pools, algorithms, services' meaning.
+ * Only the control thread calls it.
+ *
+ * Pins under <pin_path>: maps/lb_*, prog/..., links/IFACE, lock. They outlive the process: closing
+ * does not detach. The first open on a path makes the maps; a later one adopts them.
+ */
+#ifndef DATAPLANE_DATAPLANE_H
+#define DATAPLANE_DATAPLANE_H
+
+#include "base/error.h"
+#include "dataplane/spec.h"
+#include "dataplane/wanted.h"
+
+struct dataplane;
+
+/*
+ * -EBUSY another lbd holds the path; -EPERM missing capability; -EOPNOTSUPP kernel too old;
+ * -ESTALE pinned state of another ABI or network namespace (--fresh mends the former). Each
+ * with a sentence in <err> that says what to do.
+ */
+int dataplane_open(const struct dataplane_spec *spec, struct dataplane **ret_dataplane,
+		   struct error *err);
+void dataplane_close(struct dataplane *dataplane); /* leaves the kernel path forwarding */
+/* Detaches and unpins everything of this path; works without a daemon. */
+int dataplane_teardown(const char *pin_path, struct error *err);
+
+/* Rows of lb_live, LB_MAX_BACKENDS of them, shared with the kernel. */
+struct lb_live *dataplane_rows(struct dataplane *dataplane);
+bool dataplane_adopted(const struct dataplane *dataplane);
+
+/* What a previous daemon left; for the registry and for ids of services and pools. */
+struct dataplane_identities {
+	void (*backend)(void *ctx, uint16_t id, const char *pool, const struct addr *addr);
+	void (*pool)(void *ctx, uint32_t id, const char *name);
+	void (*service)(void *ctx, uint32_t id, const char *name);
+};
+void dataplane_each_identity(struct dataplane *dataplane, const struct dataplane_identities *fns,
+			     void *ctx);
+
+/* Compares with what was last written (at first: with the maps) and writes the difference:
+ * eligibility first, then backends, tables, services; removals last. */
+int dataplane_sync(struct dataplane *dataplane, const struct wanted *wanted, struct error *err);
+void dataplane_set_eligible(struct dataplane *dataplane, uint16_t backend,
+			    bool eligible); /* at once */
+void dataplane_heartbeat(struct dataplane *dataplane);
+
+/* Attaching what is attached already by us adopts it and replaces its program. */
+int dataplane_attach(struct dataplane *dataplane, const struct interface_spec *iface,
+		     struct error *err);
+int dataplane_detach(struct dataplane *dataplane, const char *ifname, struct error *err);
+
+struct dataplane_interface {
+	char name[16];
+	uint32_t ifindex;
+	enum hook hook; /* what it runs: native, generic or tc; never auto */
+	bool configured_auto;
+	char why[256]; /* why auto took it, and what it costs */
+};
+/* Fills up to <size>; returns how many there are. */
+uint32_t dataplane_interfaces(struct dataplane *dataplane, struct dataplane_interface *out,
+			      uint32_t size);
+
+void dataplane_verdicts(struct dataplane *dataplane, struct lb_count out[static LB_VERDICT_COUNT]);
+void dataplane_service_traffic(struct dataplane *dataplane, uint32_t id,
+			       struct lb_traffic *ret_traffic);
+void dataplane_backend_traffic(struct dataplane *dataplane, uint16_t id,
+			       struct lb_traffic *ret_traffic);
+const struct lb_meta *dataplane_meta(struct dataplane *dataplane);
+/* Every record in use, a copy each; stops when <each> returns false. */
+void dataplane_each_flow(struct dataplane *dataplane,
+			 bool (*each)(void *ctx, uint32_t record, const struct lb_flow *flow),
+			 void *ctx);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel should be doing: plain values, ids already given.
+ *
+ * For: daemon/project.c makes it, dataplane compares it with the maps and writes the difference.
+ * Owns: the arrays (wanted_fini). May know: base, include/lb. Must never know: pools, algorithms.
+ */
+#ifndef DATAPLANE_WANTED_H
+#define DATAPLANE_WANTED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "lb/abi.h"
+
+struct wanted_service {
+	uint32_t id; /* one service has the same id at each of its addresses */
+	struct addr listen;
+	uint8_t proto;	 /* enum lb_proto */
+	uint8_t forward; /* enum lb_forward */
+	uint32_t pool;
+	char name[LB_NAME_LEN];
+};
+
+struct wanted_pool {
+	uint32_t id;
+	enum lb_choice choice;
+	bool client_only;
+	uint16_t *slots; /* backend ids; owned */
+	uint32_t n_slots;
+	char name[LB_NAME_LEN];
+};
+
+struct wanted_backend {
+	uint16_t id;
+	struct addr addr;
+	uint32_t pool;
+	uint32_t weight;
+	bool eligible;
+	bool tombstone; /* removed; flows may still name it */
+	char name[LB_NAME_LEN];
+};
+
+struct wanted {
+	struct wanted_service *services;
+	uint32_t n_services;
+	struct wanted_pool *pools;
+	uint32_t n_pools;
+	struct wanted_backend *backends;
+	uint32_t n_backends;
+};
+
+void wanted_fini(struct wanted *wanted); /* zeroed memory is fine */
+
+#endif

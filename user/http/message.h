@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * HTTP/1.1 messages as RFC 9112 frames them, strictly: what two parsers could read differently
+ * is refused.
+ *
+ * For: parsing heads and chunked bodies, writing heads. Owns: nothing; all slices point into
+ * the caller's bytes. No I/O, no allocation, no state outside its arguments.
+ * May know: base. Must never know: sockets, routing, backends.
+ */
+#ifndef HTTP_MESSAGE_H
+#define HTTP_MESSAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/slice.h"
+
+#define HTTP_MAX_HEAD	   16384 /* bytes of a head; one buffer */
+#define HTTP_MAX_LINE	   8192	 /* of the request target: 414 above */
+#define HTTP_MAX_HEADERS   100
+#define HTTP_MAX_CHUNK_EXT 4096 /* bytes of chunk extensions in one body */
+#define HTTP_MAX_TRAILERS  8192 /* bytes of a trailer section */
+
+enum http_method {
+	HTTP_OTHER = 0, /* a valid token not named here: forwarded as it is */
+	HTTP_GET,
+	HTTP_HEAD,
+	HTTP_POST,
+	HTTP_PUT,
+	HTTP_DELETE,
+	HTTP_OPTIONS,
+	HTTP_PATCH,
+	HTTP_TRACE,
+	HTTP_CONNECT,
+};
+
+/* RFC 9110 section 9.2.2. */
+bool http_method_idempotent(enum http_method method);
+
+/* How long the body is, RFC 9112 section 6.3. */
+enum http_framing {
+	HTTP_BODY_NONE = 0,
+	HTTP_BODY_LENGTH,
+	HTTP_BODY_CHUNKED,
+	HTTP_BODY_UNTIL_CLOSE, /* responses only */
+};
+
+/* Headers that framing, routing or hop-by-hop rules look at; the rest are HTTP_H_OTHER. */
+enum http_header_id {
+	HTTP_H_OTHER = 0,
+	HTTP_H_HOST,
+	HTTP_H_CONNECTION,
+	HTTP_H_KEEP_ALIVE,
+	HTTP_H_PROXY_CONNECTION,
+	HTTP_H_PROXY_AUTHENTICATE,
+	HTTP_H_PROXY_AUTHORIZATION,
+	HTTP_H_TE,
+	HTTP_H_TRAILER,
+	HTTP_H_TRANSFER_ENCODING,
+	HTTP_H_CONTENT_LENGTH,
+	HTTP_H_UPGRADE,
+	HTTP_H_EXPECT,
+	HTTP_H_X_FORWARDED_FOR,
+	HTTP_H_X_FORWARDED_PROTO,
+	HTTP_H_X_FORWARDED_HOST,
+	HTTP_H_FORWARDED,
+	HTTP_H_VIA,
+};
+
+struct http_header {
+	struct slice name;
+	struct slice value; /* without surrounding white space */
+	enum http_header_id id;
+	bool hop; /* hop-by-hop, by its name or because Connection lists it: not forwarded */
+};
+
+struct http_head {
+	/* Requests. */
+	enum http_method method;
+	struct slice method_text;
+	struct slice target;	/* origin-form or "*", also when it came in absolute-form */
+	struct slice authority; /* from absolute-form, else Host; may be empty for HTTP/1.0 */
+	/* Responses. */
+	unsigned status;
+	struct slice reason;
+	/* Both. */
+	unsigned minor; /* 0 or 1 */
+	struct http_header headers[HTTP_MAX_HEADERS];
+	unsigned n_headers;
+	enum http_framing framing;
+	uint64_t content_length; /* with HTTP_BODY_LENGTH */
+	bool keep_alive;	 /* this hop may stay open after the message */
+	bool expect_continue;
+	bool upgrade; /* Connection: upgrade with an Upgrade header */
+};
+
+/* Why a message was refused: the status to answer a client with, a reason word for the log
+ * ("bad_header_name"), and where. */
+struct http_refusal {
+	unsigned status;
+	const char *reason;
+	size_t offset;
+};
+
+/*
+ * A whole request head at the start of <in>: its length in bytes, with <ret_head> filled;
+ * 0 when more bytes are needed; -EBADMSG with <ret_refusal> filled. Leading empty lines are
+ * counted in the length (RFC 9112 section 2.2).
+ */
+ssize_t http_parse_request(struct slice in, struct http_head *ret_head,
+			   struct http_refusal *ret_refusal);
+/* The same for a response to <method>; 1xx heads are returned one by one. */
+ssize_t http_parse_response(struct slice in, enum http_method method, struct http_head *ret_head,
+			    struct http_refusal *ret_refusal);
+/* The first header of that id or NULL. */
+const struct http_header *http_find(const struct http_head *head, enum http_header_id id);
+
+/* ---- Chunked bodies, RFC 9112 section 7.1 -------------------------------------------------- */
+
+struct http_chunked {
+	uint64_t left;	/* bytes of the current chunk */
+	uint32_t state; /* chunked.c */
+	uint32_t ext_bytes;
+	uint32_t trailer_bytes;
+	bool done; /* the final CRLF was read */
+};
+
+void http_chunked_init(struct http_chunked *chunked);
+/*
+ * Reads from <in>; returns how many bytes it consumed (0: more input is needed) and the body bytes
+ * among them in <ret_data> (may be empty; always a sub-slice of <in>), or -EBADMSG. One call
+ * returns at most one run of data; call again with the rest until done or nothing is consumed.
+ * Trailers are checked and dropped.
+ */
+ssize_t http_chunked_read(struct http_chunked *chunked, struct slice in, struct slice *ret_data,
+			  struct http_refusal *ret_refusal);
+
+/* ---- Writing -------------------------------------------------------------------------------- */
+
+/* Into memory of the caller. What does not fit sets <overflow> and is left out. */
+struct http_writer {
+	char *ptr;
+	size_t len;
+	size_t size;
+	bool overflow;
+};
+
+void http_put(struct http_writer *w, struct slice text);
+void http_put_number(struct http_writer *w, uint64_t number);
+void http_put_header(struct http_writer *w, struct slice name, struct slice value);
+void http_put_request_line(struct http_writer *w, const struct http_head *head);
+void http_put_status_line(struct http_writer *w, unsigned status, struct slice reason);
+/* Every header of <head> that is not hop-by-hop, framing or Expect; the caller adds those. */
+void http_put_end_to_end(struct http_writer *w, const struct http_head *head);
+/* "1a2b\r\n"; at most HTTP_CHUNK_HEAD bytes. */
+#define HTTP_CHUNK_HEAD 18
+size_t http_chunk_head(uint64_t len, char out[static HTTP_CHUNK_HEAD]);
+/* The reason phrase of a status we send ourselves. */
+const char *http_status_text(unsigned status);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a service should be, as plain values from configuration.
+ *
+ * For: config (fills), daemon (compares, projects to the kernel), proxy. Owns: nothing.
+ * Knows: base. Kernel-path services use it too; the proxy ignores them.
+ */
+#ifndef PROXY_SPEC_H
+#define PROXY_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/strtable.h"
+
+#define SERVICE_NAME_LEN 64
+
+enum service_protocol { PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_HTTP };
+enum service_path { PATH_KERNEL, PATH_PROXY };
+enum service_forward {
+	FORWARD_NAT,
+	FORWARD_SNAT,
+	FORWARD_DSR,
+	FORWARD_IPIP,
+	FORWARD_GUE
+}; /* = enum lb_forward */
+extern const struct strtable protocol_names;
+extern const struct strtable path_names;
+extern const struct strtable forward_names;
+
+struct timeouts_spec {		  /* all in ms */
+	uint32_t client_header;	  /* default 10000: whole request head */
+	uint32_t client_body;	  /* 30000: between reads of a body */
+	uint32_t client_idle;	  /* 60000: keep-alive */
+	uint32_t connect;	  /* 3000 */
+	uint32_t response_header; /* 30000 */
+	uint32_t response_idle;	  /* 30000: between reads of a response body */
+	uint32_t tunnel;	  /* 3600000: TCP relay and upgraded connections */
+	uint32_t drain;		  /* 30000 */
+};
+
+struct route_spec {
+	char host[256]; /* "" any; "*.example.com"; lower case, no port */
+	char path[256]; /* prefix; "" any */
+	char pool[SERVICE_NAME_LEN];
+};
+
+struct service_spec {
+	char name[SERVICE_NAME_LEN];
+	struct addr *listen; /* owned by the config */
+	uint32_t n_listen;
+	enum service_protocol protocol;
+	enum service_path path;
+	enum service_forward forward;
+	bool enabled;
+	struct route_spec
+		*routes; /* first match wins; plain "pool:" is one route; owned by the config */
+	uint32_t n_routes;
+	struct timeouts_spec timeouts;
+};
+
+#endif
