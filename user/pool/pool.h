@@ -34,6 +34,7 @@ struct backend {
 	struct lb_live *live;
 	enum backend_health health;
 	const char *health_reason;	 /* constant word */
+	bool eligible;			 /* as pool decided it last; read backend_eligible */
 	uint64_t changed_wall_ms;	 /* last change of health or administrative state */
 	uint64_t eligible_since_wall_ms; /* ... of eligibility */
 	struct health_change history[BACKEND_HISTORY]; /* ring */
@@ -44,21 +45,26 @@ struct backend {
 
 struct pool;
 
-/* <on_change>(ctx, pool) when eligible backends or their weights may have changed. */
+/*
+ * <on_change>(ctx, pool) is called when the eligible backends, a weight among them or the number of
+ * backends has changed: when there is a new view. It may read the pool, not change it.
+ */
 int pool_new(const struct pool_spec *spec, struct registry *registry, struct pool **ret_pool);
 void pool_free(struct pool *pool);
 void pool_on_change(struct pool *pool, void (*on_change)(void *ctx, struct pool *pool), void *ctx);
 
 const struct pool_spec *pool_spec(const struct pool *pool); /* backends are not in it */
-/* Everything of the pool but its backends. */
+/* Everything of the pool but its backends and its name. A change of the algorithm alone makes no
+ * new view: who builds balancers compares it. */
 void pool_configure(struct pool *pool, const struct pool_spec *spec);
 
-/* -EEXIST for a name or address that is there already, -ENOSPC when ids ran out. */
+/* An empty name becomes the address. -EEXIST for a name or address that is there already, -ENOSPC
+ * when ids ran out, -EINVAL for a weight above BACKEND_MAX_WEIGHT. */
 int pool_add(struct pool *pool, const struct backend_spec *spec, struct backend **ret_backend,
 	     struct error *err);
 /* Weight and administrative state; the identity (name, address) is not changed by it. */
 void pool_set(struct pool *pool, struct backend *backend, const struct backend_spec *spec);
-void pool_remove(struct pool *pool, struct backend *backend);
+void pool_remove(struct pool *pool, struct backend *backend); /* frees it; its id is a tombstone */
 struct backend *pool_find(struct pool *pool, const char *name); /* NULL: none */
 
 void pool_mark(struct pool *pool, struct backend *backend, enum backend_health health,

@@ -27,7 +27,9 @@ struct registry;
  */
 int registry_new(struct lb_live *rows, struct registry **ret_registry);
 void registry_free(struct registry *registry);
-/* Makes a known identity of what a previous daemon left in the maps; -EEXIST if the id is taken. */
+/* Makes a known identity of what a previous daemon left in the maps: a tombstone until it is taken.
+ * -EEXIST if the id or the identity is known already, -EINVAL for an id or a name that cannot be.
+ */
 int registry_adopt(struct registry *registry, uint16_t id, const char *pool,
 		   const struct addr *addr);
 /* The id of this identity, new if need be. -ENOSPC when all are taken. */
@@ -36,5 +38,12 @@ int registry_take(struct registry *registry, const char *pool, const struct addr
 void registry_release(struct registry *registry, uint16_t id, uint64_t now_ms);
 struct lb_live *registry_row(struct registry *registry, uint16_t id);
 bool registry_is_tombstone(const struct registry *registry, uint16_t id);
+/* Whose id this is or, for a tombstone, was: false for an id that nobody has. <ret_pool> is
+ * borrowed until the id is given to another identity. */
+bool registry_identity(const struct registry *registry, uint16_t id, const char **ret_pool,
+		       struct addr *ret_addr);
+/* Forgets the tombstones whose time is over and returns how many. Taking an id does so by itself
+ * when it has to; the daemon calls it now and then, so that the maps forget too. */
+uint32_t registry_sweep(struct registry *registry, uint64_t now_ms);
 
 #endif

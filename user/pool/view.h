@@ -27,12 +27,19 @@ struct view_member {
 struct view {
 	atomic_uint refs;
 	uint32_t count;
+	uint32_t pool_size; /* backends of the pool, eligible or not: table sizes come from
+			       it, so that a health change does not resize a table */
 	struct view_member members[]; /* sorted by address, then port */
 };
+
+/* One reference; <count> zeroed members, for the maker to fill before anybody else sees it. */
+int view_new(uint32_t count, uint32_t pool_size, struct view **ret_view);
 
 struct view *view_get(struct view *view);
 void view_put(struct view *view); /* NULL is fine */
 /* opened - closed of both paths; never below 0. */
 uint64_t live_open(const struct lb_live *live);
+/* SYNs that the backend has neither answered nor refused yet; never below 0. */
+uint64_t live_pending(const struct lb_live *live);
 
 #endif

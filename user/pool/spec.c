@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "pool/spec.h"
+
+static const char *const admins[] = {
+	[ADMIN_ENABLED] = "enabled",
+	[ADMIN_DRAINING] = "draining",
+	[ADMIN_DISABLED] = "disabled",
+};
+const struct strtable admin_names = STRTABLE(admins);
+
+static const char *const when_all_downs[] = {
+	[WHEN_ALL_DOWN_REJECT] = "reject",
+	[WHEN_ALL_DOWN_ALL] = "all",
+};
+const struct strtable when_all_down_names = STRTABLE(when_all_downs);
