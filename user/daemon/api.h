@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the control API means: one file per noun, one table of routes.
+ *
+ * For: the control server. Owns: nothing. May know: every room. <ctx> is the load balancer.
+ */
+#ifndef DAEMON_API_H
+#define DAEMON_API_H
+
+#include "control/control.h"
+#include "daemon/entry.h"
+
+extern const struct control_route api_routes[];
+
+/* api_status.c */
+control_fn api_status;
+control_fn api_interfaces;
+control_fn api_interface_put;
+control_fn api_interface_delete;
+/* api_service.c */
+control_fn api_services;
+control_fn api_service_get;
+control_fn api_service_put;
+control_fn api_service_patch;
+control_fn api_service_delete;
+/* api_pool.c */
+control_fn api_pools;
+control_fn api_pool_get;
+control_fn api_pool_put;
+control_fn api_pool_patch;
+control_fn api_pool_delete;
+/* api_backend.c */
+control_fn api_backends;
+control_fn api_backend_get;
+control_fn api_backend_put;
+control_fn api_backend_patch;
+control_fn api_backend_delete;
+control_fn api_backend_why;
+/* api_flow.c */
+control_fn api_flows;
+control_fn api_flow_count;
+/* api_config.c */
+control_fn api_config;
+control_fn api_config_check;
+control_fn api_config_reload;
+
+/* ---- Shared by the nouns -------------------------------------------------------------------- */
+
+json_t *api_pool_json(struct pool_entry *entry);
+json_t *api_service_json(struct load_balancer *lb, const struct service_spec *service);
+json_t *api_backend_json(struct pool_entry *entry, struct backend *backend);
+json_t *api_interfaces_json(struct load_balancer *lb);
+/* Merges into the overlay and answers {} or the error. */
+void api_change(struct load_balancer *lb, const char *const *at, const json_t *patch,
+		struct control_reply *reply);
+/* True when the request has an object as its body; else the reply says so. */
+bool api_needs_object(const struct control_request *request, struct control_reply *reply);
+void api_not_found(struct control_reply *reply, const char *kind, const char *name);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/api.h"
+
+static json_t *status_json(const struct health_spec *health)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < health->n_status; i++) {
+		char text[16];
+
+		(void)snprintf(text, sizeof(text), "%u-%u", health->status[i].first,
+			       health->status[i].last);
+		(void)json_array_append_new(list, json_string(text));
+	}
+	return list;
+}
+
+static json_t *health_json(const struct health_spec *health)
+{
+	json_t *json = json_pack("{s:s,s:i,s:i,s:i,s:i,s:i,s:i}", "type",
+				 strtable_name(&health_type_names, (int)health->type),
+				 "interval_ms", (int)health->interval_ms, "timeout_ms",
+				 (int)health->timeout_ms, "rise", (int)health->rise, "fall",
+				 (int)health->fall, "jitter", (int)health->jitter_percent,
+				 "backoff_max_ms", (int)health->backoff_max_ms);
+
+	if (health->port)
+		(void)json_object_set_new(json, "port", json_integer(health->port));
+	if (health->type != HEALTH_HTTP)
+		return json;
+	(void)json_object_set_new(json, "method", json_string(health->method));
+	(void)json_object_set_new(json, "path", json_string(health->path));
+	(void)json_object_set_new(json, "host", json_string(health->host));
+	(void)json_object_set_new(json, "body", json_string(health->body));
+	(void)json_object_set_new(json, "status", status_json(health));
+	return json;
+}
+
+json_t *api_pool_json(struct pool_entry *entry)
+{
+	const struct pool_spec *spec = pool_spec(entry->pool);
+	json_t *backends = json_array();
+
+	list_for_each (node, pool_all(entry->pool))
+		(void)json_array_append_new(backends, api_backend_json(entry, backend_of(node)));
+	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:i,s:o}", "name", spec->name, "algorithm",
+			 spec->algorithm, "health", health_json(&entry->health), "start",
+			 spec->start_up ? "up" : "check", "when_all_down",
+			 strtable_name(&when_all_down_names, (int)spec->when_all_down), "eligible",
+			 (int)pool_eligible(entry->pool)->count, "backends", backends);
+}
+
+void api_pools(void *ctx, const struct control_request *request, struct control_reply *reply)
+{
+	struct load_balancer *lb = ctx;
+	json_t *list = json_array();
+
+	(void)request;
+	list_for_each (node, &lb->pools)
+		(void)json_array_append_new(list, api_pool_json(entry_of(node)));
+	reply->body = json_pack("{s:o}", "pools", list);
+}
+
+static void change(struct load_balancer *lb, const char *name, const json_t *patch,
+		   struct control_reply *reply)
+{
+	const char *const at[] = {"pools", name, NULL};
+	struct pool_entry *entry;
+
+	api_change(lb, at, patch, reply);
+	entry = entry_find(lb, name);
+	if (reply->status < 300 && entry)
+		reply->body = api_pool_json(entry);
+}
+
+void api_pool_get(void *ctx, const struct control_request *request, struct control_reply *reply)
+{
+	struct pool_entry *entry = entry_find(ctx, request->args[0]);
+
+	if (entry)
+		reply->body = api_pool_json(entry);
+	else
+		api_not_found(reply, "pool", request->args[0]);
+}
+
+void api_pool_put(void *ctx, const struct control_request *request, struct control_reply *reply)
+{
+	if (api_needs_object(request, reply))
+		change(ctx, request->args[0], request->body, reply);
+}
+
+void api_pool_patch(void *ctx, const struct control_request *request, struct control_reply *reply)
+{
+	if (!entry_find(ctx, request->args[0]))
+		api_not_found(reply, "pool", request->args[0]);
+	else if (api_needs_object(request, reply))
+		change(ctx, request->args[0], request->body, reply);
+}
+
+void api_pool_delete(void *ctx, const struct control_request *request, struct control_reply *reply)
+{
+	if (entry_find(ctx, request->args[0]))
+		change(ctx, request->args[0], json_null(), reply);
+	else
+		api_not_found(reply, "pool", request->args[0]);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "daemon/apply.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/api.h"
+#include "daemon/entry.h"
+#include "daemon/refresh.h"
+
+static bool in_proxy(const struct service_spec *service)
+{
+	return service->enabled && service->path == PATH_PROXY;
+}
+
+static bool has_proxy_service(const struct config *config)
+{
+	for (uint32_t i = 0; i < config->n_services; i++) {
+		if (in_proxy(&config->services[i]))
+			return true;
+	}
+	return false;
+}
+
+/* ---- Listeners ----------------------------------------------------------------------------- */
+
+/* Does the service called <name> of <config> listen at <addr> on the proxy path? */
+static bool listens(const struct config *config, const char *name, const struct addr *addr)
+{
+	const struct service_spec *service = config ? config_find_service(config, name) : NULL;
+
+	if (!service || !in_proxy(service))
+		return false;
+	for (uint32_t i = 0; i < service->n_listen; i++) {
+		if (addr_equal(&service->listen[i], addr))
+			return true;
+	}
+	return false;
+}
+
+/* Every listener of <a> that <b> has not is closed. */
+static void close_listeners(struct load_balancer *lb, const struct config *a,
+			    const struct config *b)
+{
+	for (uint32_t i = 0; a && i < a->n_services; i++) {
+		const struct service_spec *service = &a->services[i];
+
+		for (uint32_t j = 0; in_proxy(service) && j < service->n_listen; j++) {
+			if (!listens(b, service->name, &service->listen[j]))
+				proxy_unlisten(lb->proxy, &service->listen[j]);
+		}
+	}
+}
+
+static int open_listeners_of(struct load_balancer *lb, const struct service_spec *service,
+			     const struct config *before, struct error *err)
+{
+	uint32_t id = ids_take(&lb->service_ids, service->name);
+
+	for (uint32_t i = 0; i < service->n_listen; i++) {
+		int r;
+
+		if (listens(before, service->name, &service->listen[i]))
+			continue;
+		r = proxy_listen(lb->proxy, id, &service->listen[i], err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Opens what <config> has and <before> (may be NULL) had not; undoes it when one cannot be. */
+static int open_listeners(struct load_balancer *lb, const struct config *config,
+			  const struct config *before, struct error *err)
+{
+	for (uint32_t i = 0; i < config->n_services; i++) {
+		int r = 0;
+
+		if (in_proxy(&config->services[i]))
+			r = open_listeners_of(lb, &config->services[i], before, err);
+		if (r < 0) {
+			close_listeners(lb, config, before);
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* ---- Interfaces ---------------------------------------------------------------------------- */
+
+static const struct interface_spec *find_interface(const struct config *config, const char *name)
+{
+	for (uint32_t i = 0; config && i < config->n_interfaces; i++) {
+		if (strcmp(config->interfaces[i].name, name) == 0)
+			return &config->interfaces[i];
+	}
+	return NULL;
+}
+
+static void detach_missing(struct load_balancer *lb, const struct config *a, const struct config *b)
+{
+	for (uint32_t i = 0; a && i < a->n_interfaces; i++) {
+		struct error err;
+
+		if (find_interface(b, a->interfaces[i].name))
+			continue;
+		if (dataplane_detach(lb->dataplane, a->interfaces[i].name, &err) < 0)
+			log_error("%s", err.message);
+	}
+}
+
+static int attach_new(struct load_balancer *lb, const struct config *config,
+		      const struct config *before, struct error *err)
+{
+	for (uint32_t i = 0; i < config->n_interfaces; i++) {
+		const struct interface_spec *iface = &config->interfaces[i];
+		const struct interface_spec *old = find_interface(before, iface->name);
+		int r;
+
+		if (old && old->hook == iface->hook)
+			continue;
+		r = dataplane_attach(lb->dataplane, iface, err);
+		if (r < 0) {
+			detach_missing(lb, config, before);
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* ---- Everything ---------------------------------------------------------------------------- */
+
+/* What was set at start and cannot be changed while running. */
+static int check_fixed(const struct load_balancer *lb, const struct config *config,
+		       struct error *err)
+{
+	if (!lb->config)
+		return 0;
+	if (strcmp(lb->config->pin_path, config->pin_path) != 0)
+		return error_set(err, -EINVAL, "pin-path",
+				 "pin-path changed: restart lbd to use it");
+	if (strcmp(lb->config->socket, config->socket) != 0)
+		return error_set(err, -EINVAL, "admin.socket",
+				 "admin.socket changed: restart lbd to use it");
+	if (lb->config->workers != config->workers)
+		return error_set(err, -EINVAL, "workers", "workers changed: restart lbd to use it");
+	if (!lb->dataplane && (config->n_interfaces > 0 || config_has_kernel_service(config)))
+		return error_set(
+			err, -EINVAL, "",
+			"this lbd was started without a kernel path: restart it to have one");
+	return 0;
+}
+
+static void remove_pools(struct load_balancer *lb, const struct config *config)
+{
+	list_for_each_safe (node, &lb->pools) {
+		struct pool_entry *entry = entry_of(node);
+
+		if (!config_find_pool(config, pool_spec(entry->pool)->name))
+			entry_free(entry);
+	}
+}
+
+static void release_services(struct load_balancer *lb, const struct config *before,
+			     const struct config *config)
+{
+	for (uint32_t i = 0; before && i < before->n_services; i++) {
+		const char *name = before->services[i].name;
+
+		if (!config_find_service(config, name))
+			ids_release(&lb->service_ids, ids_take(&lb->service_ids, name));
+	}
+}
+
+static int apply_pools(struct load_balancer *lb, const struct config *config, struct error *err)
+{
+	for (uint32_t i = 0; i < config->n_pools; i++) {
+		int r = entry_apply(lb, &config->pools[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* What may fail for reasons outside lbd: interfaces and listeners. */
+static int open_outside(struct load_balancer *lb, struct config *config, struct error *err)
+{
+	int r = 0;
+
+	if (lb->dataplane)
+		r = attach_new(lb, config, lb->config, err);
+	if (r == 0 && has_proxy_service(config) && !lb->proxy)
+		r = proxy_start(lb->loop, config->workers, &lb->proxy, err);
+	if (r == 0 && lb->open && lb->proxy)
+		r = open_listeners(lb, config, lb->config, err);
+	if (r < 0 && lb->dataplane)
+		detach_missing(lb, config, lb->config);
+	return r;
+}
+
+int apply_config(struct load_balancer *lb, struct config *config, struct error *err)
+{
+	struct config *before = lb->config;
+	int r = check_fixed(lb, config, err);
+
+	if (r == 0)
+		r = open_outside(lb, config, err);
+	if (r == 0)
+		r = apply_pools(lb, config, err);
+	if (r < 0)
+		return r;
+	lb->config = config;
+	log_set_level(config->log_level);
+	if (before) {
+		remove_pools(lb, config);
+		if (lb->proxy && lb->open)
+			close_listeners(lb, before, config);
+		if (lb->dataplane)
+			detach_missing(lb, before, config);
+		release_services(lb, before, config);
+		config_free(before);
+	}
+	return refresh_now(lb, err);
+}
+
+int open_services(struct load_balancer *lb, struct error *err)
+{
+	int r;
+
+	timer_stop(lb->loop, &lb->opening);
+	lb->open = true;
+	r = refresh_now(lb, err);
+	if (r == 0 && lb->proxy)
+		r = open_listeners(lb, lb->config, NULL, err);
+	if (r == 0)
+		r = control_start(lb->loop, lb->config->socket, api_routes, lb, &lb->control, err);
+	if (r == 0)
+		log_info("ready: %u services, %u pools", lb->config->n_services,
+			 lb->config->n_pools);
+	return r;
+}
+
+void open_when_known(struct load_balancer *lb)
+{
+	if (lb->open || !lb->config || !timer_running(&lb->opening))
+		return;
+	list_for_each (node, &lb->pools) {
+		if (!entry_known(entry_of(node)))
+			return;
+	}
+	/* From the loop, not from inside the check's callback. */
+	timer_start(lb->loop, &lb->opening, 0);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A pool of the configuration with all that belongs to it at run time.
+ *
+ * For: keeping a pool, its checks and its balancer together. Owns: these three.
+ * May know: pool, algorithm, health, config.
+ */
+#ifndef DAEMON_ENTRY_H
+#define DAEMON_ENTRY_H
+
+#include "algorithm/balancer.h"
+#include "daemon/load_balancer.h"
+#include "health/health.h"
+
+/* Counted, because snapshots of several epochs share one; only the control thread counts. */
+struct shared_balancer {
+	struct balancer *balancer;
+	unsigned refs;
+};
+
+struct pool_entry {
+	struct list node; /* load_balancer.pools */
+	struct load_balancer *lb;
+	uint32_t id;
+	struct pool *pool;
+	struct health_spec health;
+	struct shared_balancer *shared; /* of the current view */
+	bool stale;			/* the view changed, <shared> is of the one before */
+};
+
+/* What backend->user points to. */
+struct backend_check {
+	struct pool_entry *entry;
+	struct backend *backend;
+	struct health_check *check; /* NULL: type none, or disabled */
+};
+
+struct tombstone {
+	struct list node; /* load_balancer.tombstones */
+	uint16_t id;
+	uint32_t pool;
+	struct addr addr;
+	char name[POOL_NAME_LEN];
+};
+
+struct pool_entry *entry_of(struct list *node);
+struct pool_entry *entry_find(struct load_balancer *lb, const char *name); /* NULL: none */
+/* Makes the entry like <spec>: creates, changes, adds and removes backends. 0 or -errno. */
+int entry_apply(struct load_balancer *lb, const struct config_pool *spec, struct error *err);
+void entry_free(struct pool_entry *entry); /* removes its backends too */
+/* A balancer over the current view, if the view changed since. */
+int entry_rebalance(struct pool_entry *entry);
+bool entry_known(struct pool_entry *entry); /* every checked backend had a result */
+
+void shared_balancer_put(struct shared_balancer *shared); /* NULL is fine */
+
+#endif

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "daemon/load_balancer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "daemon/apply.h"
+#include "daemon/entry.h"
+#include "daemon/overlay.h"
+#include "daemon/refresh.h"
+
+#define START_TIMEOUT_MS 2000 /* services open after this, whatever checks know */
+#define HEARTBEAT_MS	 1000
+#define DRAIN_MS	 30000
+
+/* ---- Timers and events ---------------------------------------------------------------------- */
+
+static void on_opening(struct timer *timer)
+{
+	struct load_balancer *lb = container_of(timer, struct load_balancer, opening);
+	struct error err = {0};
+
+	if (open_services(lb, &err) == 0)
+		return;
+	log_error("%s", err.message);
+	lb->exit_status = 1;
+	loop_stop(lb->loop);
+}
+
+static void on_refresh(struct timer *timer)
+{
+	struct load_balancer *lb = container_of(timer, struct load_balancer, refresh);
+	struct error err = {0};
+
+	if (refresh_now(lb, &err) < 0)
+		log_error("cannot bring changes to the data path: %s", err.message);
+}
+
+static void on_heartbeat(struct timer *timer)
+{
+	struct load_balancer *lb = container_of(timer, struct load_balancer, heartbeat);
+
+	dataplane_heartbeat(lb->dataplane);
+	timer_start(lb->loop, timer, HEARTBEAT_MS);
+}
+
+static void on_watch(struct source *source)
+{
+	struct load_balancer *lb = container_of(source, struct load_balancer, watch);
+
+	source->ready &= ~(unsigned)LOOP_READ; /* on_watch reads until EAGAIN */
+	dataplane_on_watch(lb->dataplane);
+}
+
+/* ---- Adoption ------------------------------------------------------------------------------- */
+
+static void adopt_backend(void *ctx, uint16_t id, const char *pool, const struct addr *addr)
+{
+	struct load_balancer *lb = ctx;
+	int r = registry_adopt(lb->registry, id, pool, addr);
+
+	if (r < 0)
+		log_warning("cannot adopt backend id %u of pool '%s': %s", id, pool, strerror(-r));
+}
+
+static void adopt_pool(void *ctx, uint32_t id, const char *name)
+{
+	struct load_balancer *lb = ctx;
+
+	ids_adopt(&lb->pool_ids, id, name);
+}
+
+static void adopt_service(void *ctx, uint32_t id, const char *name)
+{
+	struct load_balancer *lb = ctx;
+
+	ids_adopt(&lb->service_ids, id, name);
+}
+
+static int start_registry(struct load_balancer *lb, struct error *err)
+{
+	static const struct dataplane_identities fns = {
+		.backend = adopt_backend, .pool = adopt_pool, .service = adopt_service};
+	int r = registry_new(lb->dataplane ? dataplane_rows(lb->dataplane) : NULL, &lb->registry);
+
+	if (r == 0)
+		r = ids_init(&lb->pool_ids, LB_MAX_POOLS);
+	if (r == 0)
+		r = ids_init(&lb->service_ids, LB_MAX_SERVICES);
+	if (r < 0)
+		return error_set(err, r, "", "cannot start: %s", strerror(-r));
+	if (lb->dataplane)
+		dataplane_each_identity(lb->dataplane, &fns, lb);
+	return 0;
+}
+
+/* ---- Start ---------------------------------------------------------------------------------- */
+
+int load_balancer_start_tcp(struct load_balancer *lb, struct error *err)
+{
+	struct dataplane_spec spec = {.max_flows = lb->config->max_flows, .fresh = lb->fresh};
+	int r;
+
+	if (!config_has_kernel_service(lb->config) && lb->config->n_interfaces == 0)
+		return 0;
+	(void)snprintf(spec.pin_path, sizeof(spec.pin_path), "%s", lb->config->pin_path);
+	r = dataplane_open(&spec, &lb->dataplane, err);
+	if (r < 0)
+		return r;
+	r = loop_add(lb->loop, &lb->watch, dataplane_watch_fd(lb->dataplane), on_watch);
+	if (r < 0)
+		return error_set(err, r, "", "cannot watch interfaces: %s", strerror(-r));
+	on_heartbeat(&lb->heartbeat);
+	log_info("kernel path at '%s': %s", spec.pin_path,
+		 dataplane_adopted(lb->dataplane) ? "adopted, with its flows" : "new");
+	return 0;
+}
+
+int load_balancer_start_http(struct load_balancer *lb, struct error *err)
+{
+	for (uint32_t i = 0; i < lb->config->n_services; i++) {
+		const struct service_spec *service = &lb->config->services[i];
+
+		if (service->enabled && service->path == PATH_PROXY)
+			return proxy_start(lb->loop, lb->config->workers, &lb->proxy, err);
+	}
+	return 0;
+}
+
+static int read_file(struct load_balancer *lb, struct doc **ret_file, struct error *err)
+{
+	struct report report;
+	struct doc *file;
+
+	report_init(&report, lb->config_path);
+	file = doc_from_yaml_file(lb->config_path, &report);
+	if (file) {
+		/* The file alone first: its mistakes are all reported with their places. */
+		struct config *alone = config_build(file, &report);
+
+		if (!alone) {
+			doc_free(file);
+			file = NULL;
+		}
+		config_free(alone);
+	}
+	if (!file)
+		(void)error_set(err, -EINVAL, report.field, "%.*s", (int)sizeof(err->message) - 1,
+				report.text.ptr ? report.text.ptr : "out of memory");
+	else
+		*ret_file = file;
+	report_fini(&report);
+	return file ? 0 : -EINVAL;
+}
+
+/* The state file's place is in the file, so the overlay cannot move it. */
+static json_t *load_overlay(const struct doc *file)
+{
+	static const char *const fallback = "/var/lib/lbd/state";
+	const struct doc *path = doc_get(file, "state-path");
+
+	return overlay_load(path && path->text ? path->text : fallback);
+}
+
+static int load(struct load_balancer *lb, struct config **ret_config, struct error *err)
+{
+	int r = read_file(lb, &lb->file, err);
+
+	if (r < 0)
+		return r;
+	lb->overlay = load_overlay(lb->file);
+	*ret_config = overlay_build(lb->file, lb->overlay, err);
+	return *ret_config ? 0 : -EINVAL;
+}
+
+int load_balancer_start(struct load_balancer *lb, struct error *err)
+{
+	struct config *config = NULL;
+	int r;
+
+	list_init(&lb->pools);
+	list_init(&lb->tombstones);
+	timer_init(&lb->opening, on_opening);
+	timer_init(&lb->refresh, on_refresh);
+	timer_init(&lb->heartbeat, on_heartbeat);
+	lb->started_ms = clock_ms();
+	r = load(lb, &config, err);
+	if (r < 0)
+		return r;
+	lb->config = config; /* for start_tcp and start_http; apply_config compares with nothing */
+	log_set_level(config->log_level);
+	r = load_balancer_start_tcp(lb, err);
+	if (r == 0)
+		r = start_registry(lb, err);
+	if (r == 0)
+		r = load_balancer_start_http(lb, err);
+	if (r < 0)
+		return r;
+	lb->config = NULL;
+	timer_start(lb->loop, &lb->opening, START_TIMEOUT_MS);
+	r = apply_config(lb, config, err);
+	if (r < 0)
+		lb->config = config;
+	else
+		open_when_known(lb);
+	return r;
+}
+
+/* ---- Reload, end ---------------------------------------------------------------------------- */
+
+int load_balancer_reload(struct load_balancer *lb, unsigned flags, struct error *err)
+{
+	bool discard = flags & RELOAD_DISCARD_RUNTIME;
+	json_t *overlay = discard ? json_object() : json_incref(lb->overlay);
+	struct config *config = NULL;
+	struct doc *file = NULL;
+	int r = read_file(lb, &file, err);
+
+	if (r == 0)
+		config = overlay_build(file, overlay, err);
+	if (r == 0 && !config)
+		r = -EINVAL;
+	if (r == 0 && !(flags & RELOAD_DRY_RUN))
+		r = apply_config(lb, config, err);
+	if (r < 0 || flags & RELOAD_DRY_RUN) {
+		if (config != lb->config)
+			config_free(config);
+		doc_free(file);
+		json_decref(overlay);
+		return r;
+	}
+	doc_free(lb->file);
+	lb->file = file;
+	json_decref(lb->overlay);
+	lb->overlay = overlay;
+	return discard ? overlay_save(lb, overlay, err) : 0;
+}
+
+static void on_drained(void *ctx)
+{
+	struct load_balancer *lb = ctx;
+
+	loop_stop(lb->loop);
+}
+
+void load_balancer_shutdown(struct load_balancer *lb)
+{
+	if (lb->stopping) {
+		loop_stop(lb->loop); /* asked twice: do not wait for the drain */
+		return;
+	}
+	lb->stopping = true;
+	if (lb->dataplane)
+		log_info("stopping; the kernel path goes on forwarding (lbd --teardown ends it)");
+	if (lb->proxy)
+		proxy_drain(lb->proxy, DRAIN_MS, on_drained, lb);
+	else
+		loop_stop(lb->loop);
+}
+
+void load_balancer_fini(struct load_balancer *lb)
+{
+	control_close(lb->control);
+	proxy_free(lb->proxy);
+	list_for_each_safe (node, &lb->pools)
+		entry_free(entry_of(node));
+	while (!list_empty(&lb->tombstones))
+		tombstone_drop(lb, container_of(lb->tombstones.next, struct tombstone, node)->id);
+	timer_stop(lb->loop, &lb->opening);
+	timer_stop(lb->loop, &lb->refresh);
+	timer_stop(lb->loop, &lb->heartbeat);
+	registry_free(lb->registry);
+	if (lb->dataplane && lb->watch.on_ready)
+		loop_remove(lb->loop, &lb->watch);
+	dataplane_close(lb->dataplane);
+	ids_fini(&lb->pool_ids);
+	ids_fini(&lb->service_ids);
+	config_free(lb->config);
+	doc_free(lb->file);
+	json_decref(lb->overlay);
+}

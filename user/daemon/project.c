@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "daemon/project.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/entry.h"
+
+static bool in_kernel(const struct service_spec *service)
+{
+	return service->enabled && service->path == PATH_KERNEL && service->n_routes > 0;
+}
+
+static const struct project_pool *find_pool(const struct project *in, const char *name)
+{
+	for (uint32_t i = 0; i < in->n_pools; i++) {
+		if (strcmp(pool_spec(in->pools[i].pool)->name, name) == 0)
+			return &in->pools[i];
+	}
+	return NULL;
+}
+
+static bool pool_wanted(const struct project *in, const struct project_pool *pool)
+{
+	for (uint32_t i = 0; i < in->config->n_services; i++) {
+		const struct service_spec *service = &in->config->services[i];
+
+		if (in_kernel(service) &&
+		    strcmp(service->routes[0].pool, pool_spec(pool->pool)->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int project_service(const struct project *in, const struct service_spec *spec,
+			   struct wanted *wanted)
+{
+	const struct project_pool *pool = find_pool(in, spec->routes[0].pool);
+
+	for (uint32_t i = 0; pool && i < spec->n_listen; i++) {
+		struct wanted_service *service = &wanted->services[wanted->n_services++];
+
+		service->id = ids_take(in->service_ids, spec->name);
+		service->listen = spec->listen[i];
+		service->proto = spec->protocol == PROTOCOL_UDP ? LB_PROTO_UDP : LB_PROTO_TCP;
+		service->forward = (uint8_t)spec->forward;
+		service->pool = pool->id;
+		(void)snprintf(service->name, sizeof(service->name), "%s", spec->name);
+		if (service->id == 0)
+			return -ENOSPC;
+	}
+	return 0;
+}
+
+static int project_services(const struct project *in, struct wanted *wanted)
+{
+	size_t n = 1;
+
+	for (uint32_t i = 0; i < in->config->n_services; i++)
+		n += in->config->services[i].n_listen;
+	wanted->services = calloc(n, sizeof(*wanted->services));
+	if (!wanted->services)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < in->config->n_services; i++) {
+		const struct service_spec *spec = &in->config->services[i];
+		int r = in_kernel(spec) ? project_service(in, spec, wanted) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void project_backend(const struct project_pool *from, const struct backend *backend,
+			    struct wanted_backend *to)
+{
+	to->id = backend->id;
+	to->addr = backend->spec.addr;
+	to->pool = from->id;
+	to->weight = backend->spec.weight;
+	to->eligible = backend_eligible(from->pool, backend);
+	(void)snprintf(to->name, sizeof(to->name), "%s", backend->spec.name);
+}
+
+static int project_pool(const struct project_pool *from, struct wanted *wanted)
+{
+	const struct balancer *balancer = from->balancer;
+	struct wanted_pool *to = &wanted->pools[wanted->n_pools++];
+
+	to->id = from->id;
+	to->choice = balancer->ops->choice;
+	to->client_only = balancer->ops->client_only;
+	to->n_slots = balancer->n_slots;
+	(void)snprintf(to->name, sizeof(to->name), "%s", pool_spec(from->pool)->name);
+	to->slots = calloc(to->n_slots + 1, sizeof(*to->slots));
+	if (!to->slots)
+		return -ENOMEM;
+	balancer_ids(balancer, to->slots);
+	list_for_each (node, pool_all(from->pool))
+		project_backend(from, backend_of(node), &wanted->backends[wanted->n_backends++]);
+	return 0;
+}
+
+static void project_tombstones(const struct project *in, struct wanted *wanted)
+{
+	list_for_each (node, in->tombstones) {
+		const struct tombstone *tombstone = container_of(node, struct tombstone, node);
+		struct wanted_backend *to = &wanted->backends[wanted->n_backends++];
+
+		to->id = tombstone->id;
+		to->addr = tombstone->addr;
+		to->pool = tombstone->pool;
+		to->tombstone = true;
+		(void)snprintf(to->name, sizeof(to->name), "%s", tombstone->name);
+	}
+}
+
+static int project_pools(const struct project *in, struct wanted *wanted)
+{
+	size_t n = 1;
+
+	list_for_each (node, in->tombstones)
+		n++;
+	for (uint32_t i = 0; i < in->n_pools; i++)
+		n += pool_count(in->pools[i].pool);
+	wanted->backends = calloc(n, sizeof(*wanted->backends));
+	wanted->pools = calloc(in->n_pools + 1, sizeof(*wanted->pools));
+	if (!wanted->backends || !wanted->pools)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < in->n_pools; i++) {
+		int r = pool_wanted(in, &in->pools[i]) ? project_pool(&in->pools[i], wanted) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	project_tombstones(in, wanted);
+	return 0;
+}
+
+int project(const struct project *in, struct wanted *ret_wanted)
+{
+	struct wanted wanted = {0};
+	int r = project_services(in, &wanted);
+
+	if (r == 0)
+		r = project_pools(in, &wanted);
+	if (r < 0) {
+		wanted_fini(&wanted);
+		return r;
+	}
+	*ret_wanted = wanted;
+	return 0;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "daemon/refresh.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/project.h"
+
+void refresh_soon(struct load_balancer *lb)
+{
+	if (!timer_running(&lb->refresh))
+		timer_start(lb->loop, &lb->refresh, 0);
+}
+
+/* ---- Tombstones ---------------------------------------------------------------------------- */
+
+void tombstone_add(struct load_balancer *lb, uint32_t pool, const struct backend *backend)
+{
+	struct tombstone *tombstone = calloc(1, sizeof(*tombstone));
+
+	if (!tombstone)
+		return; /* the row in the map stays as it is: flows go on */
+	tombstone->id = backend->id;
+	tombstone->pool = pool;
+	tombstone->addr = backend->spec.addr;
+	(void)snprintf(tombstone->name, sizeof(tombstone->name), "%s", backend->spec.name);
+	list_append(&lb->tombstones, &tombstone->node);
+}
+
+void tombstone_drop(struct load_balancer *lb, uint16_t id)
+{
+	list_for_each_safe (node, &lb->tombstones) {
+		struct tombstone *tombstone = container_of(node, struct tombstone, node);
+
+		if (tombstone->id != id)
+			continue;
+		list_remove(&tombstone->node);
+		free(tombstone);
+	}
+}
+
+/* ---- Kernel -------------------------------------------------------------------------------- */
+
+static uint32_t count(const struct list *head)
+{
+	uint32_t n = 0;
+
+	for (const struct list *node = head->next; node != head; node = node->next)
+		n++;
+	return n;
+}
+
+static int write_kernel(struct load_balancer *lb, struct error *err)
+{
+	struct project_pool *pools = calloc(count(&lb->pools) + 1, sizeof(*pools));
+	struct project in = {.config = lb->config,
+			     .pools = pools,
+			     .service_ids = &lb->service_ids,
+			     .tombstones = &lb->tombstones};
+	struct wanted wanted = {0};
+	int r;
+
+	if (!pools)
+		return error_set(err, -ENOMEM, "", "out of memory");
+	list_for_each (node, &lb->pools) {
+		struct pool_entry *entry = entry_of(node);
+
+		pools[in.n_pools++] = (struct project_pool){
+			.id = entry->id, .pool = entry->pool, .balancer = entry->shared->balancer};
+	}
+	r = project(&in, &wanted);
+	if (r < 0)
+		(void)error_set(err, r, "", "cannot project the configuration: %s", strerror(-r));
+	else
+		r = dataplane_sync(lb->dataplane, &wanted, err);
+	wanted_fini(&wanted);
+	free(pools);
+	return r;
+}
+
+/* ---- Workers ------------------------------------------------------------------------------- */
+
+static void release_balancers(void *ctx, struct snapshot *snapshot)
+{
+	(void)snapshot;
+	for (struct shared_balancer **shared = ctx; *shared; shared++)
+		shared_balancer_put(*shared);
+	free(ctx);
+}
+
+static uint32_t pool_index(const struct snapshot *snapshot, const char *name)
+{
+	uint32_t i = 0;
+
+	while (i < snapshot->n_pools && strcmp(snapshot->pools[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+static void fill_pools(struct load_balancer *lb, struct snapshot *snapshot,
+		       struct shared_balancer **shared)
+{
+	uint32_t i = 0;
+
+	list_for_each (node, &lb->pools) {
+		struct pool_entry *entry = entry_of(node);
+		struct snapshot_pool *pool = &snapshot->pools[i];
+
+		(void)snprintf(pool->name, sizeof(pool->name), "%s", pool_spec(entry->pool)->name);
+		pool->balancer = entry->shared->balancer;
+		entry->shared->refs++;
+		shared[i++] = entry->shared;
+	}
+}
+
+static int fill_services(struct load_balancer *lb, struct snapshot *snapshot)
+{
+	for (uint32_t i = 0; i < lb->config->n_services; i++) {
+		const struct service_spec *spec = &lb->config->services[i];
+		int r = snapshot_set_service(snapshot, i, ids_take(&lb->service_ids, spec->name),
+					     spec);
+
+		if (r < 0)
+			return r;
+		for (uint32_t j = 0; j < spec->n_routes; j++)
+			snapshot->services[i].route_pool[j] =
+				pool_index(snapshot, spec->routes[j].pool);
+	}
+	return 0;
+}
+
+static int publish(struct load_balancer *lb)
+{
+	uint32_t n_pools = count(&lb->pools);
+	struct shared_balancer **shared = calloc(n_pools + 1, sizeof(struct shared_balancer *));
+	struct snapshot *snapshot = snapshot_new(lb->config->n_services, n_pools);
+
+	if (!shared || !snapshot) {
+		free(shared);
+		snapshot_free(snapshot);
+		return -ENOMEM;
+	}
+	snapshot->on_free = release_balancers;
+	snapshot->ctx = shared;
+	fill_pools(lb, snapshot, shared);
+	if (fill_services(lb, snapshot) < 0) {
+		snapshot_free(snapshot);
+		return -ENOMEM;
+	}
+	proxy_publish(lb->proxy, snapshot);
+	return 0;
+}
+
+int refresh_now(struct load_balancer *lb, struct error *err)
+{
+	int r = 0;
+
+	timer_stop(lb->loop, &lb->refresh);
+	list_for_each (node, &lb->pools) {
+		r = entry_rebalance(entry_of(node));
+		if (r < 0)
+			return error_set(err, r, "", "cannot build a balancer: %s", strerror(-r));
+	}
+	/* Until services open, adopted maps keep the choice the previous daemon made. */
+	if (!lb->open)
+		return 0;
+	if (lb->dataplane)
+		r = write_kernel(lb, err);
+	if (lb->proxy && publish(lb) < 0)
+		r = error_set(err, -ENOMEM, "", "cannot publish to the workers: out of memory");
+	return r;
+}

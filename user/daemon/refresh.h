@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Carrying what pools say to where packets and requests are balanced.
+ *
+ * For: pool views -> balancers -> kernel maps and worker snapshots. Owns: nothing.
+ * May know: entry, project, dataplane, proxy.
+ */
+#ifndef DAEMON_REFRESH_H
+#define DAEMON_REFRESH_H
+
+#include "daemon/entry.h"
+
+/* Before the next turn of the loop, once, however often it is asked. */
+void refresh_soon(struct load_balancer *lb);
+/* Now. What fails is logged and tried again with the next change or heartbeat. */
+int refresh_now(struct load_balancer *lb, struct error *err);
+
+void tombstone_add(struct load_balancer *lb, uint32_t pool, const struct backend *backend);
+void tombstone_drop(struct load_balancer *lb, uint16_t id);
+
+#endif
