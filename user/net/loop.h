@@ -7,9 +7,10 @@
  * May know: base. Must never know: what the bytes mean.
  *
  * A source is registered once for both directions. The kernel's edges are kept as ready bits,
- * which the user clears when a call says EAGAIN or comes back short. A user that stops early (its
- * byte budget is spent) calls loop_run_again() and is called in the next turn, after the others.
- * Nothing may be freed inside a callback that the current turn could still name: hand it to
+ * which the user clears when a call says EAGAIN or comes back short (but a short read with
+ * LOOP_HANGUP set: the end is still to be read, and no edge will tell again). A user that stops
+ * early (its byte budget is spent) calls loop_run_again() and is called in the next turn, after the
+ * others. Nothing may be freed inside a callback that the current turn could still name: hand it to
  * loop_defer(), which runs at the end of the turn.
  * All calls are for the loop's own thread, but loop_send() and loop_stop(), which any thread may
  * use.
@@ -31,10 +32,10 @@ enum loop_ready {
 };
 
 struct source {
-	int fd;		/* owned by the user */
-	unsigned ready; /* enum loop_ready bits; the user clears them */
-	void (*on_ready)(struct source *source);
-	struct list run; /* in the run queue */
+	int fd;					 /* owned by the user */
+	unsigned ready;				 /* enum loop_ready bits; the user clears them */
+	void (*on_ready)(struct source *source); /* NULL while not registered */
+	struct list run;			 /* in the run queue */
 };
 
 struct timer {
@@ -57,7 +58,8 @@ struct deferred {
 };
 
 int loop_new(struct loop **ret_loop);
-void loop_free(struct loop *loop); /* NULL is fine; sources must be gone */
+/* NULL is fine. Sources must be gone; running timers and undelivered mail are forgotten. */
+void loop_free(struct loop *loop);
 
 /* Initialise <source> and register it. 0 or -errno; the fd must be non-blocking. */
 int loop_add(struct loop *loop, struct source *source, int fd, void (*on_ready)(struct source *));
@@ -65,20 +67,26 @@ void loop_remove(struct loop *loop, struct source *source); /* does not close; t
 void loop_run_again(struct loop *loop, struct source *source);
 
 void timer_init(struct timer *timer, void (*on_due)(struct timer *));
-/* Starting a running timer moves it. Resolution 1 ms; never early. */
+/* Starting a running timer moves it. Resolution 1 ms; never early. The delay counts from
+ * loop_now_ms(), so inside a callback from the turn's start; it costs no system call. */
 void timer_start(struct loop *loop, struct timer *timer, uint64_t delay_ms);
 void timer_stop(struct loop *loop, struct timer *timer); /* stopped already: fine */
 bool timer_running(const struct timer *timer);
 
-void loop_send(struct loop *loop, struct mail *mail); /* any thread */
+/* Any thread. Mails of one sender are delivered in the order they were sent. */
+void loop_send(struct loop *loop, struct mail *mail);
 void loop_defer(struct loop *loop, struct deferred *deferred);
 
-uint64_t loop_now_ms(const struct loop *loop); /* monotonic, read once per turn */
+/* Monotonic, read once per turn; outside of loop_run() read afresh. */
+uint64_t loop_now_ms(const struct loop *loop);
 uint64_t loop_now_us(const struct loop *loop);
-/* Called with <ctx> when a turn has ended, before waiting, and again after: for epochs. */
+/* Called with <ctx> when a turn has ended, before waiting (also when that will not block), and
+ * again after: for epochs. One pair per loop; a second call replaces it. */
 void loop_on_wait(struct loop *loop, void (*before)(void *ctx), void (*after)(void *ctx),
 		  void *ctx);
-int loop_run(struct loop *loop);   /* until loop_stop(); 0 or -errno */
-void loop_stop(struct loop *loop); /* any thread, also from callbacks */
+/* Until loop_stop(); 0 or -errno. Mail sent before the stop is still delivered. */
+int loop_run(struct loop *loop);
+/* Any thread, also from callbacks; before loop_run() it makes that return at once. */
+void loop_stop(struct loop *loop);
 
 #endif
