@@ -89,7 +89,7 @@ struct http_head {
 	struct http_header headers[HTTP_MAX_HEADERS];
 	unsigned n_headers;
 	enum http_framing framing;
-	uint64_t content_length; /* with HTTP_BODY_LENGTH */
+	uint64_t content_length; /* what the field says; the body's with HTTP_BODY_LENGTH only */
 	bool keep_alive;	 /* this hop may stay open after the message */
 	bool expect_continue;
 	bool upgrade; /* Connection: upgrade with an Upgrade header */
@@ -104,9 +104,13 @@ struct http_refusal {
 };
 
 /*
+ * After absolute-form the Host header's value is the authority too (RFC 9112 section 3.2.2).
+ *
  * A whole request head at the start of <in>: its length in bytes, with <ret_head> filled;
  * 0 when more bytes are needed; -EBADMSG with <ret_refusal> filled. Leading empty lines are
- * counted in the length (RFC 9112 section 2.2).
+ * counted in the length (RFC 9112 section 2.2). The answer to the same bytes does not depend on
+ * how many calls saw a part of them. <ret_head> is the parser's workspace: it means something only
+ * after success.
  */
 ssize_t http_parse_request(struct slice in, struct http_head *ret_head,
 			   struct http_refusal *ret_refusal);
@@ -119,8 +123,9 @@ const struct http_header *http_find(const struct http_head *head, enum http_head
 /* ---- Chunked bodies, RFC 9112 section 7.1 -------------------------------------------------- */
 
 struct http_chunked {
-	uint64_t left;	/* bytes of the current chunk */
-	uint32_t state; /* chunked.c */
+	uint64_t left;	 /* bytes of the current chunk */
+	uint32_t state;	 /* chunked.c */
+	uint32_t digits; /* of the current chunk's size */
 	uint32_t ext_bytes;
 	uint32_t trailer_bytes;
 	bool done; /* the final CRLF was read */
@@ -131,7 +136,7 @@ void http_chunked_init(struct http_chunked *chunked);
  * Reads from <in>; returns how many bytes it consumed (0: more input is needed) and the body bytes
  * among them in <ret_data> (may be empty; always a sub-slice of <in>), or -EBADMSG. One call
  * returns at most one run of data; call again with the rest until done or nothing is consumed.
- * Trailers are checked and dropped.
+ * Trailers are checked and dropped. A refusal's status is 400; of a response's body it means 502.
  */
 ssize_t http_chunked_read(struct http_chunked *chunked, struct slice in, struct slice *ret_data,
 			  struct http_refusal *ret_refusal);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "http/message.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+void http_put(struct http_writer *w, struct slice text)
+{
+	if (w->overflow || text.len > w->size - w->len) {
+		w->overflow = true;
+		return;
+	}
+	if (text.len > 0)
+		memcpy(w->ptr + w->len, text.ptr, text.len);
+	w->len += text.len;
+}
+
+void http_put_number(struct http_writer *w, uint64_t number)
+{
+	char text[20]; /* UINT64_MAX has 20 digits */
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	http_put(w, (struct slice){text + at, sizeof(text) - at});
+}
+
+void http_put_header(struct http_writer *w, struct slice name, struct slice value)
+{
+	http_put(w, name);
+	http_put(w, SLICE(": "));
+	http_put(w, value);
+	http_put(w, SLICE("\r\n"));
+}
+
+void http_put_request_line(struct http_writer *w, const struct http_head *head)
+{
+	http_put(w, head->method_text);
+	http_put(w, SLICE(" "));
+	http_put(w, head->target);
+	http_put(w, SLICE(" HTTP/1.1\r\n"));
+}
+
+void http_put_status_line(struct http_writer *w, unsigned status, struct slice reason)
+{
+	http_put(w, SLICE("HTTP/1.1 "));
+	http_put_number(w, status);
+	http_put(w, SLICE(" "));
+	http_put(w, reason);
+	http_put(w, SLICE("\r\n"));
+}
+
+void http_put_end_to_end(struct http_writer *w, const struct http_head *head)
+{
+	for (unsigned i = 0; i < head->n_headers; i++) {
+		const struct http_header *header = &head->headers[i];
+
+		if (header->hop || header->id == HTTP_H_CONTENT_LENGTH ||
+		    header->id == HTTP_H_TRANSFER_ENCODING || header->id == HTTP_H_EXPECT)
+			continue;
+		http_put_header(w, header->name, header->value);
+	}
+}
+
+size_t http_chunk_head(uint64_t len, char out[static HTTP_CHUNK_HEAD])
+{
+	char digits[16];
+	size_t n = 0, size = 0;
+
+	do {
+		digits[n++] = "0123456789abcdef"[len & 15];
+		len >>= 4;
+	} while (len > 0);
+	while (n > 0)
+		out[size++] = digits[--n];
+	out[size++] = '\r';
+	out[size++] = '\n';
+	return size;
+}
+
+const char *http_status_text(unsigned status)
+{
+	static const struct {
+		unsigned status;
+		const char *text;
+	} texts[] = {
+		{100, "Continue"},
+		{101, "Switching Protocols"},
+		{200, "OK"},
+		{201, "Created"},
+		{202, "Accepted"},
+		{204, "No Content"},
+		{301, "Moved Permanently"},
+		{302, "Found"},
+		{307, "Temporary Redirect"},
+		{308, "Permanent Redirect"},
+		{400, "Bad Request"},
+		{403, "Forbidden"},
+		{404, "Not Found"},
+		{405, "Method Not Allowed"},
+		{408, "Request Timeout"},
+		{409, "Conflict"},
+		{413, "Content Too Large"},
+		{414, "URI Too Long"},
+		{415, "Unsupported Media Type"},
+		{417, "Expectation Failed"},
+		{421, "Misdirected Request"},
+		{422, "Unprocessable Content"},
+		{429, "Too Many Requests"},
+		{431, "Request Header Fields Too Large"},
+		{500, "Internal Server Error"},
+		{501, "Not Implemented"},
+		{502, "Bad Gateway"},
+		{503, "Service Unavailable"},
+		{504, "Gateway Timeout"},
+		{505, "HTTP Version Not Supported"},
+		{507, "Insufficient Storage"},
+	};
+
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		if (texts[i].status == status)
+			return texts[i].text;
+	}
+	return "Unknown";
+}
