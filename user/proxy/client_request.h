@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From a request's head to an exchange: service, route, the head as a backend will see it.
+ *
+ * For: HTTP/1 clients. Owns: nothing. May know: snapshots, routes, forward.
+ */
+#ifndef PROXY_CLIENT_REQUEST_H
+#define PROXY_CLIENT_REQUEST_H
+
+#include "proxy/exchange.h"
+#include "proxy/http1_client.h"
+
+struct client_refusal {
+	unsigned status;
+	const char *why; /* a constant word */
+};
+
+/* An exchange that is ready to start; NULL with <ret_refusal>. <head> is used up. */
+struct exchange *client_request_new(struct client *client, struct http_head *head,
+				    struct client_refusal *ret_refusal);
+
+#endif

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "proxy/exchange.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "proxy/attempt.h"
+#include "proxy/http1_client.h"
+#include "proxy/tunnel.h"
+
+static void on_timer(struct timer *timer);
+
+struct exchange *exchange_new(struct worker *worker, struct client *client)
+{
+	struct exchange *x = worker->free_exchanges;
+
+	if (x) {
+		worker->free_exchanges = x->next_free;
+		worker->n_free_exchanges--;
+	} else {
+		x = malloc(sizeof(*x));
+	}
+	if (!x)
+		return NULL;
+	memset(x, 0, sizeof(*x));
+	x->worker = worker;
+	x->client = client;
+	timer_init(&x->timer, on_timer);
+	return x;
+}
+
+static void give_back(struct exchange *x)
+{
+	struct worker *worker = x->worker;
+
+	if (worker->n_free_exchanges >= WORKER_KEEP_EXCHANGES) {
+		free(x);
+		return;
+	}
+	x->next_free = worker->free_exchanges;
+	worker->free_exchanges = x;
+	worker->n_free_exchanges++;
+}
+
+void exchanges_fini(struct worker *worker)
+{
+	while (worker->free_exchanges) {
+		struct exchange *x = worker->free_exchanges;
+
+		worker->free_exchanges = x->next_free;
+		free(x);
+	}
+	worker->n_free_exchanges = 0;
+}
+
+/* What a step says: wait for a socket, go on with the next state, or <x> is gone. */
+enum flow { FLOW_WAIT, FLOW_AGAIN, FLOW_ENDED };
+
+/* Lets go of everything but the client, which has to be told by the caller, after this. */
+static void end(struct exchange *x, bool keep_upstream)
+{
+	x->state = EXCHANGE_ENDED;
+	timer_stop(x->worker->loop, &x->timer);
+	attempt_end(x, keep_upstream);
+	buffer_give(&x->worker->buffers, x->request);
+	x->request = NULL;
+}
+
+void exchange_abort(struct exchange *x)
+{
+	end(x, false);
+	give_back(x);
+}
+
+/* Before a response has begun. */
+static enum flow refuse(struct exchange *x, unsigned status)
+{
+	struct client *client = x->client;
+
+	end(x, false);
+	give_back(x);
+	client_exchange_refused(client, status);
+	return FLOW_ENDED;
+}
+
+/* In the middle of a response: the client must see that it is cut short. */
+static enum flow cut(struct exchange *x)
+{
+	struct client *client = x->client;
+
+	end(x, false);
+	give_back(x);
+	client_exchange_cut(client);
+	return FLOW_ENDED;
+}
+
+static enum flow client_left(struct exchange *x)
+{
+	log_debug("request of service '%s' at backend '%s' ended: client_closed",
+		  worker_service_name(x->worker, x->service_id), x->backend);
+	return cut(x);
+}
+
+static enum flow complete(struct exchange *x)
+{
+	struct client *client = x->client;
+
+	end(x, true);
+	give_back(x);
+	client_exchange_done(client);
+	return FLOW_ENDED;
+}
+
+/* The one function that moves the state; ENDED is reached through end() alone. */
+static void enter(struct exchange *x, enum exchange_state state)
+{
+	x->state = state;
+	x->wait = WAIT_NOTHING;
+}
+
+static enum flow choose(struct exchange *x)
+{
+	unsigned status = 502;
+	enum exchange_state next = attempt_start(x, &status);
+
+	if (next != EXCHANGE_ENDED) {
+		enter(x, next);
+		return FLOW_AGAIN;
+	}
+	if (status == 503 && worker_may_log(x->worker))
+		log_warning("request of service '%s' refused: no_backend in pool '%s'",
+			    worker_service_name(x->worker, x->service_id), x->pool);
+	return refuse(x, status);
+}
+
+static enum flow lost(struct exchange *x, const char *why, bool timed_out)
+{
+	x->timed_out = timed_out;
+	if (attempt_lost(x, why)) {
+		enter(x, EXCHANGE_CHOOSING);
+		return FLOW_AGAIN;
+	}
+	return refuse(x, timed_out ? 504 : 502);
+}
+
+static enum flow connecting(struct exchange *x)
+{
+	int err = upstream_connected(x->upstream);
+
+	if (err == -EINPROGRESS)
+		return FLOW_WAIT;
+	if (err < 0)
+		return lost(x, err == -ECONNREFUSED ? "connect_refused" : "connect_failed", false);
+	enter(x, EXCHANGE_REQUESTING);
+	return FLOW_AGAIN;
+}
+
+/* Moves the request's body. */
+static enum flow send_request(struct exchange *x, uint64_t *progress)
+{
+	struct channel *from = &x->client->channel;
+	struct pump pump = {.from = from, .to = &x->upstream->channel};
+
+	if (x->deaf)
+		return FLOW_WAIT;
+	switch (channel_pump(&pump)) {
+	case PUMP_AGAIN:
+		loop_run_again(x->worker->loop, &from->transport.source);
+		break;
+	case PUMP_TO_ERROR:
+		/* It may have answered before it closed: the response is read first. */
+		x->deaf = true;
+		break;
+	case PUMP_MALFORMED:
+		return x->state == EXCHANGE_REQUESTING ? refuse(x, 400) : cut(x);
+	case PUMP_TRUNCATED:
+	case PUMP_FROM_ERROR:
+		return client_left(x);
+	default:
+		break;
+	}
+	*progress += pump.moved;
+	return FLOW_WAIT;
+}
+
+static enum flow backend_malformed(struct exchange *x, const char *why)
+{
+	attempt_failed(x, why);
+	return refuse(x, 502);
+}
+
+static void prepare_bodies(struct exchange *x, const struct http_head *head,
+			   enum http_framing framing)
+{
+	struct channel *up = &x->upstream->channel;
+
+	up->hold = false;
+	if (channel_flushed(up))
+		channel_flush(up); /* gives the wire back */
+	x->upstream->keep_alive = head->keep_alive;
+	body_reader_init(&up->reader, head->framing, head->content_length);
+	body_writer_init(&x->client->channel.writer, framing);
+}
+
+static enum flow begin_tunnel(struct exchange *x, struct http_head *head, size_t len)
+{
+	if (!x->upgrade || !x->client->channel.reader.done)
+		return backend_malformed(x, "unexpected_upgrade");
+	if (client_put_upgrade(x->client, head) < 0)
+		return backend_malformed(x, "response_head_too_large");
+	head->framing = HTTP_BODY_UNTIL_CLOSE;
+	upstream_head_used(x->upstream, len);
+	prepare_bodies(x, head, HTTP_BODY_UNTIL_CLOSE);
+	tunnel_init(&x->client->channel, &x->upstream->channel);
+	enter(x, EXCHANGE_TUNNEL);
+	return FLOW_AGAIN;
+}
+
+static enum flow begin_response(struct exchange *x, struct http_head *head, size_t len)
+{
+	/* An early response: what is left of the request is not worth the connection. */
+	bool whole = x->client->channel.reader.done && x->upstream->channel.writer.done && !x->deaf;
+	enum http_framing framing;
+
+	if (client_put_response(x->client, head, x->method, whole, &framing) < 0)
+		return backend_malformed(x, "response_head_too_large");
+	live_latency(x->live, loop_now_us(x->worker->loop) - x->asked_us);
+	prepare_bodies(x, head, framing);
+	upstream_head_used(x->upstream, len);
+	enter(x, EXCHANGE_RESPONDING);
+	return FLOW_AGAIN;
+}
+
+static enum flow take_head(struct exchange *x, struct http_head *head, size_t len)
+{
+	if (head->status == 101)
+		return begin_tunnel(x, head, len);
+	if (head->status >= 200)
+		return begin_response(x, head, len);
+	if (client_put_interim(x->client, head) < 0)
+		return backend_malformed(x, "response_head_too_large");
+	upstream_head_used(x->upstream, len);
+	return FLOW_AGAIN;
+}
+
+static enum flow requesting(struct exchange *x, uint64_t *progress)
+{
+	struct http_head *head = &x->worker->head;
+	const char *why = "bad_response";
+	ssize_t n;
+
+	if (client_gone(x->client)) {
+		return client_left(x);
+	}
+	if (send_request(x, progress) == FLOW_ENDED)
+		return FLOW_ENDED;
+	n = upstream_read_head(x->upstream, x->method, head, &why);
+	if (n > 0)
+		return take_head(x, head, (size_t)n);
+	if (n == -EBADMSG)
+		return backend_malformed(x, why);
+	if (n < 0)
+		return lost(x, n == -EPIPE ? "closed" : "reset", false);
+	if (x->deaf && upstream_received(x->upstream) == 0)
+		return lost(x, "reset", false);
+	return FLOW_WAIT;
+}
+
+static const char *cut_word(enum pump_result result, const struct pump *pump)
+{
+	if (result == PUMP_MALFORMED)
+		return pump->why;
+	return result == PUMP_TRUNCATED ? "body_truncated" : "body_reset";
+}
+
+static enum flow responding(struct exchange *x, uint64_t *progress)
+{
+	struct channel *from = &x->upstream->channel;
+	struct pump pump = {.from = from, .to = &x->client->channel};
+	enum pump_result result;
+
+	if (send_request(x, progress) == FLOW_ENDED)
+		return FLOW_ENDED;
+	result = channel_pump(&pump);
+	*progress += pump.moved;
+	switch (result) {
+	case PUMP_BLOCKED:
+		return FLOW_WAIT;
+	case PUMP_AGAIN:
+		loop_run_again(x->worker->loop, &from->transport.source);
+		return FLOW_WAIT;
+	case PUMP_DONE:
+		return complete(x);
+	case PUMP_TO_ERROR:
+		return client_left(x);
+	default:
+		attempt_failed(x, cut_word(result, &pump));
+		return cut(x);
+	}
+}
+
+static enum flow tunnelling(struct exchange *x, uint64_t *progress)
+{
+	if (tunnel_run(&x->client->channel, &x->upstream->channel, progress) > 0)
+		return FLOW_WAIT;
+	return cut(x);
+}
+
+static enum flow step(struct exchange *x, uint64_t *progress)
+{
+	switch (x->state) {
+	case EXCHANGE_CHOOSING:
+		return choose(x);
+	case EXCHANGE_CONNECTING:
+		return connecting(x);
+	case EXCHANGE_REQUESTING:
+		return requesting(x, progress);
+	case EXCHANGE_RESPONDING:
+		return responding(x, progress);
+	case EXCHANGE_TUNNEL:
+		return tunnelling(x, progress);
+	default:
+		return FLOW_WAIT;
+	}
+}
+
+static enum exchange_wait waits_for(const struct exchange *x)
+{
+	const struct channel *client = &x->client->channel;
+
+	switch (x->state) {
+	case EXCHANGE_CONNECTING:
+		return WAIT_CONNECT;
+	case EXCHANGE_REQUESTING:
+		if (!client->reader.done && !x->deaf && channel_flushed(&x->upstream->channel))
+			return WAIT_CLIENT_BODY;
+		return WAIT_RESPONSE_HEAD;
+	case EXCHANGE_RESPONDING:
+		return channel_flushed(client) ? WAIT_RESPONSE_BODY : WAIT_CLIENT_READ;
+	case EXCHANGE_TUNNEL:
+		return WAIT_TUNNEL;
+	default:
+		return WAIT_NOTHING;
+	}
+}
+
+static uint32_t patience_ms(const struct timeouts_spec *timeouts, enum exchange_wait wait)
+{
+	switch (wait) {
+	case WAIT_CONNECT:
+		return timeouts->connect;
+	case WAIT_CLIENT_BODY:
+	case WAIT_CLIENT_READ:
+		return timeouts->client_body;
+	case WAIT_RESPONSE_HEAD:
+		return timeouts->response_header;
+	case WAIT_RESPONSE_BODY:
+		return timeouts->response_idle;
+	default:
+		return timeouts->tunnel;
+	}
+}
+
+static void watch(struct exchange *x, uint64_t progress)
+{
+	enum exchange_wait wait = waits_for(x);
+
+	attempt_count_bytes(x);
+	client_count_bytes(x->client);
+	if (wait == x->wait && progress == 0)
+		return;
+	x->wait = wait;
+	timer_start(x->worker->loop, &x->timer, patience_ms(&x->timeouts, wait));
+}
+
+/* Ends: every turn of it moves the state on, and tries are bounded. */
+static void run(struct exchange *x)
+{
+	uint64_t progress = 0;
+	enum flow flow;
+
+	do {
+		flow = step(x, &progress);
+	} while (flow == FLOW_AGAIN);
+	if (flow == FLOW_WAIT)
+		watch(x, progress);
+}
+
+void exchange_start(struct exchange *x)
+{
+	enter(x, EXCHANGE_CHOOSING);
+	run(x);
+}
+
+void exchange_run(struct exchange *x)
+{
+	run(x);
+}
+
+static enum flow timed_out(struct exchange *x)
+{
+	switch (x->wait) {
+	case WAIT_CONNECT:
+		return lost(x, "connect_timeout", true);
+	case WAIT_CLIENT_BODY:
+		return refuse(x, 408);
+	case WAIT_RESPONSE_HEAD:
+		attempt_failed(x, "response_timeout");
+		return refuse(x, 504);
+	case WAIT_RESPONSE_BODY:
+		attempt_failed(x, "body_timeout");
+		return cut(x);
+	default:
+		return cut(x);
+	}
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct exchange *x = container_of(timer, struct exchange, timer);
+
+	if (timed_out(x) == FLOW_AGAIN)
+		run(x);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One request and its response, whatever protocol carries them: balancing, retries, time-outs,
+ * counts and the log of failures.
+ *
+ * For: client connections. Owns: its upstream while it has one, and the request until it is sent.
+ * May know: balancers, upstreams, clients by their functions. Must never know: how a head is
+ * written or a body framed.
+ *
+ *   state        event                                     next
+ *   CHOOSING     backend picked, idle connection           REQUESTING
+ *                backend picked, none idle                 CONNECTING
+ *                none eligible, or tries used up           ENDED (503, 502, 504)
+ *   CONNECTING   connected                                 REQUESTING
+ *                refused, timed out                        CHOOSING
+ *   REQUESTING   final response head                       RESPONDING
+ *                101 to a request that asked for it        TUNNEL
+ *                closed before it, may be sent again       CHOOSING
+ *                closed, malformed, timed out              ENDED (502, 504)
+ *   RESPONDING   body's end was given to the client        ENDED
+ *                body cut short, either side gone          ENDED (client connection cut)
+ *   TUNNEL       both sides have closed, or idle too long  ENDED
+ */
+#ifndef PROXY_EXCHANGE_H
+#define PROXY_EXCHANGE_H
+
+#include "proxy/http1_upstream.h"
+
+#define EXCHANGE_MAX_TRIES 3
+
+struct client;
+
+enum exchange_state {
+	EXCHANGE_CHOOSING,   /* has no backend */
+	EXCHANGE_CONNECTING, /* has a backend, its connection is not there yet */
+	EXCHANGE_REQUESTING, /* the request goes out; no final response has begun */
+	EXCHANGE_RESPONDING, /* the response's head went to the client, bodies flow */
+	EXCHANGE_TUNNEL,     /* upgraded: bytes of another protocol flow both ways */
+	EXCHANGE_ENDED,	     /* nothing moves it any more */
+};
+
+/* What the timer is for. */
+enum exchange_wait {
+	WAIT_NOTHING,
+	WAIT_CONNECT,	    /* the backend's SYN-ACK */
+	WAIT_CLIENT_BODY,   /* more of the request's body */
+	WAIT_RESPONSE_HEAD, /* the backend takes the request, and answers */
+	WAIT_RESPONSE_BODY, /* more of the response's body */
+	WAIT_CLIENT_READ,   /* the client takes the response */
+	WAIT_TUNNEL,	    /* bytes of either side */
+};
+
+struct exchange {
+	enum exchange_state state;
+	enum exchange_wait wait;
+	struct worker *worker;
+	struct client *client;
+	/* The request, filled by the client. */
+	enum http_method method;
+	bool upgrade; /* it asks for one */
+	uint32_t service_id;
+	char pool[SERVICE_NAME_LEN];
+	struct timeouts_spec timeouts;
+	struct pick_key key;
+	struct wire *request; /* its head and what there is of its body, while no upstream has it */
+	struct body_writer writer; /* how the rest of the body is framed, likewise */
+	/* The backend. */
+	struct upstream *upstream;
+	struct lb_live *live; /* non-NULL: counted as open */
+	char backend[POOL_NAME_LEN];
+	uint16_t backend_id;
+	uint16_t tried[EXCHANGE_MAX_TRIES];
+	uint32_t n_tried;
+	bool fresh;	 /* no idle connection any more: one has failed */
+	bool timed_out;	 /* the last failure was a time-out: 504 */
+	const char *why; /* the last failure, a constant word */
+	bool deaf;	 /* the backend takes no more of the request */
+	uint64_t asked_us;
+	uint64_t counted_in, counted_out; /* of this upstream, already in the live row */
+	struct timer timer;
+	struct exchange *next_free;
+};
+
+/* Zeroed, from the worker's stock; NULL: no memory. */
+struct exchange *exchange_new(struct worker *worker, struct client *client);
+void exchanges_fini(struct worker *worker); /* the stock */
+/* The request is filled in. The client may be told of the end before this returns. */
+void exchange_start(struct exchange *exchange);
+/* A socket of either side is ready. */
+void exchange_run(struct exchange *exchange);
+/* The client has gone, or must go: ends the exchange without telling the client. */
+void exchange_abort(struct exchange *exchange);
+
+#endif

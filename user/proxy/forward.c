@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "proxy/forward.h"
+
+#include <errno.h>
+
+static const struct slice via = {"1.1 lbd", 7};
+
+/* Takes every header of that id out of what is passed on. */
+static void withhold(struct http_head *head, enum http_header_id id)
+{
+	for (unsigned i = 0; i < head->n_headers; i++)
+		if (head->headers[i].id == id)
+			head->headers[i].hop = true;
+}
+
+static void put_framing(struct http_writer *w, enum http_framing framing, uint64_t length)
+{
+	if (framing == HTTP_BODY_CHUNKED)
+		http_put_header(w, SLICE("Transfer-Encoding"), SLICE("chunked"));
+	if (framing != HTTP_BODY_LENGTH)
+		return;
+	http_put(w, SLICE("Content-Length: "));
+	http_put_number(w, length);
+	http_put(w, SLICE("\r\n"));
+}
+
+static void put_upgrade(struct http_writer *w, const struct http_head *head)
+{
+	const struct http_header *upgrade = http_find(head, HTTP_H_UPGRADE);
+
+	if (!upgrade)
+		return;
+	http_put_header(w, SLICE("Connection"), SLICE("upgrade"));
+	http_put_header(w, SLICE("Upgrade"), upgrade->value);
+}
+
+/* One line that names every hop before, then ours: many servers read one line only. */
+static void put_forwarded_for(struct http_writer *w, struct http_head *head,
+			      const struct addr *client)
+{
+	char text[ADDR_TEXT_LEN];
+
+	http_put(w, SLICE("X-Forwarded-For: "));
+	for (unsigned i = 0; i < head->n_headers; i++) {
+		const struct http_header *header = &head->headers[i];
+
+		if (header->id != HTTP_H_X_FORWARDED_FOR || header->hop || header->value.len == 0)
+			continue;
+		http_put(w, header->value);
+		http_put(w, SLICE(", "));
+	}
+	http_put(w, slice_of(addr_format_ip(client, text)));
+	http_put(w, SLICE("\r\n"));
+	withhold(head, HTTP_H_X_FORWARDED_FOR);
+}
+
+static void put_host(struct http_writer *w, struct http_head *head, const struct addr *local)
+{
+	char text[ADDR_TEXT_LEN];
+
+	if (head->authority.len == 0)
+		head->authority = slice_of("");
+	if (head->authority.len == 0 && head->minor == 0 && !http_find(head, HTTP_H_HOST))
+		http_put_header(w, SLICE("Host"), slice_of(addr_format(local, text)));
+	else
+		http_put_header(w, SLICE("Host"), head->authority);
+	withhold(head, HTTP_H_HOST);
+}
+
+static int finish(struct http_writer *w, struct wire *out)
+{
+	http_put(w, SLICE("\r\n"));
+	if (w->overflow)
+		return -EMSGSIZE;
+	out->len += (uint32_t)w->len;
+	return 0;
+}
+
+static struct http_writer writer_of(struct wire *out)
+{
+	size_t size = out->len < WIRE_HEAD ? WIRE_HEAD - out->len : 0;
+
+	return (struct http_writer){.ptr = out->data + out->len, .size = size};
+}
+
+int forward_request_put(const struct forward_request *forward, struct http_head *head,
+			struct wire *out)
+{
+	struct http_writer w = writer_of(out);
+
+	http_put_request_line(&w, head);
+	put_host(&w, head, &forward->local);
+	put_forwarded_for(&w, head, &forward->client);
+	withhold(head, HTTP_H_X_FORWARDED_PROTO);
+	http_put_end_to_end(&w, head);
+	http_put_header(&w, SLICE("X-Forwarded-Proto"), slice_of(forward->proto));
+	if (head->authority.len > 0 && !http_find(head, HTTP_H_X_FORWARDED_HOST))
+		http_put_header(&w, SLICE("X-Forwarded-Host"), head->authority);
+	http_put_header(&w, SLICE("Via"), via);
+	if (head->expect_continue)
+		http_put_header(&w, SLICE("Expect"), SLICE("100-continue"));
+	if (forward->upgrade)
+		put_upgrade(&w, head);
+	put_framing(&w, head->framing, head->content_length);
+	return finish(&w, out);
+}
+
+enum http_framing forward_framing(const struct http_head *head, unsigned client_minor)
+{
+	if (head->framing == HTTP_BODY_CHUNKED || head->framing == HTTP_BODY_UNTIL_CLOSE)
+		return client_minor ? HTTP_BODY_CHUNKED : HTTP_BODY_UNTIL_CLOSE;
+	return head->framing;
+}
+
+/* RFC 9110 section 8.6: without a body, a length says what a GET would have got. */
+static void put_length_of_get(struct http_writer *w, const struct forward_response *forward,
+			      const struct http_head *head)
+{
+	const struct http_header *length = http_find(head, HTTP_H_CONTENT_LENGTH);
+
+	if (!length || head->framing != HTTP_BODY_NONE)
+		return;
+	if (head->status == 304 ||
+	    (forward->method == HTTP_HEAD && head->status >= 200 && head->status != 204))
+		http_put_header(w, SLICE("Content-Length"), length->value);
+}
+
+int forward_response_put(const struct forward_response *forward, struct http_head *head,
+			 struct wire *out)
+{
+	struct http_writer w = writer_of(out);
+	bool final = head->status >= 200;
+
+	http_put_status_line(&w, head->status, head->reason);
+	http_put_end_to_end(&w, head);
+	http_put_header(&w, SLICE("Via"), via);
+	if (forward->upgrade)
+		put_upgrade(&w, head);
+	if (final && !forward->keep_alive)
+		http_put_header(&w, SLICE("Connection"), SLICE("close"));
+	else if (final && forward->client_minor == 0)
+		http_put_header(&w, SLICE("Connection"), SLICE("keep-alive"));
+	if (final) {
+		put_framing(&w, forward->framing, head->content_length);
+		put_length_of_get(&w, forward, head);
+	}
+	return finish(&w, out);
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "proxy/http1_client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "proxy/client_request.h"
+#include "proxy/error_reply.h"
+#include "proxy/exchange.h"
+#include "proxy/forward.h"
+
+static void enter(struct client *client, enum client_state state)
+{
+	client->state = state;
+}
+
+static void patience(struct client *client, uint32_t ms)
+{
+	timer_start(client->session.worker->loop, &client->timer, ms);
+}
+
+static void free_client(struct deferred *deferred)
+{
+	free(container_of(deferred, struct client, freeing));
+}
+
+static void close_client(struct client *client)
+{
+	struct worker *worker = client->session.worker;
+
+	if (client->state == CLIENT_CLOSED)
+		return;
+	enter(client, CLIENT_CLOSED);
+	client_count_bytes(client);
+	timer_stop(worker->loop, &client->timer);
+	channel_close(&client->channel);
+	count(&client->session.counts->closed, 1);
+	client->freeing.run = free_client;
+	loop_defer(worker->loop, &client->freeing);
+	worker_session_gone(worker, &client->session);
+}
+
+void client_count_bytes(struct client *client)
+{
+	const struct channel *channel = &client->channel;
+
+	count(&client->session.counts->bytes_in, channel->received - client->counted_in);
+	count(&client->session.counts->bytes_out, channel->sent - client->counted_out);
+	client->counted_in = channel->received;
+	client->counted_out = channel->sent;
+}
+
+static void count_status(struct client *client, unsigned status)
+{
+	count(&client->session.counts->status[status / 100 < 6 ? status / 100 : 0], 1);
+}
+
+/* ---- Closing ------------------------------------------------------------------------------- */
+
+/* Throws away what comes. */
+static void linger(struct client *client)
+{
+	struct channel *channel = &client->channel;
+	uint64_t before = channel->received;
+
+	while (transport_pending(&channel->transport)) {
+		ssize_t n = channel_read(channel);
+
+		if (n == 0 || (n < 0 && n != -EAGAIN)) {
+			close_client(client);
+			return;
+		}
+		if (n < 0)
+			return;
+		channel_consume(channel, wire_left(channel->in));
+		if (channel->received - before >= CHANNEL_BUDGET) {
+			loop_run_again(client->session.worker->loop, &channel->transport.source);
+			return;
+		}
+	}
+}
+
+/* RFC 9112 section 9.6: closing with unread bytes would reset the connection and may destroy the
+ * answer. */
+static void close_softly(struct client *client)
+{
+	struct channel *channel = &client->channel;
+
+	if (channel_flush(channel) < 0) {
+		close_client(client);
+		return;
+	}
+	if (!channel_flushed(channel))
+		return;
+	if (channel->reader.done && !channel->in && !transport_pending(&channel->transport)) {
+		close_client(client);
+		return;
+	}
+	transport_shutdown(&channel->transport);
+	enter(client, CLIENT_LINGER);
+	channel_consume(channel, wire_left(channel->in));
+	patience(client, CLIENT_LINGER_MS);
+	linger(client);
+}
+
+static void begin_close(struct client *client)
+{
+	enter(client, CLIENT_CLOSING);
+	patience(client, client->timeouts.client_body);
+	close_softly(client);
+}
+
+static void reply(struct client *client, unsigned status)
+{
+	struct channel *channel = &client->channel;
+	struct error_reply error = {
+		.status = status,
+		.head_only = client->head_only,
+		.close = !client->keep_alive,
+	};
+	struct wire *out = channel_out(channel);
+
+	if (!out || WIRE_ROOM - out->len < ERROR_REPLY_MAX) {
+		close_client(client);
+		return;
+	}
+	count_status(client, status);
+	error_reply_write(&error, out);
+}
+
+static void refuse(struct client *client, unsigned status, const char *why)
+{
+	if (worker_may_log(client->session.worker)) {
+		char peer[ADDR_TEXT_LEN];
+
+		log_warning("request of '%s' to service '%s' refused with %u: %s",
+			    addr_format(&client->session.peer, peer),
+			    worker_service_name(client->session.worker, client->session.service_id),
+			    status, why);
+	}
+	client->keep_alive = false;
+	client->channel.reader.done = false; /* what follows is not understood: linger */
+	reply(client, status);
+	if (client->state != CLIENT_CLOSED)
+		begin_close(client);
+}
+
+/* ---- Requests ------------------------------------------------------------------------------ */
+
+/* A whole head of <len> bytes is in the wire. */
+static void begin_request(struct client *client, struct http_head *head, size_t len)
+{
+	struct worker *worker = client->session.worker;
+	struct client_refusal refusal = {.status = 500, .why = "no_memory"};
+	struct exchange *exchange;
+
+	count(&client->session.counts->requests, 1);
+	client->minor = head->minor;
+	client->head_only = head->method == HTTP_HEAD;
+	client->keep_alive = head->keep_alive && !client->retiring && !worker->draining;
+	exchange = client_request_new(client, head, &refusal);
+	if (!exchange) {
+		refuse(client, refusal.status, refusal.why);
+		return;
+	}
+	body_reader_init(&client->channel.reader, head->framing, head->content_length);
+	channel_consume(&client->channel, len);
+	timer_stop(worker->loop, &client->timer);
+	client->exchange = exchange;
+	enter(client, CLIENT_BUSY);
+	exchange_start(exchange);
+}
+
+/* True when the wire has been dealt with: a request or a refusal. */
+static bool parse(struct client *client)
+{
+	struct http_head *head = &client->session.worker->head;
+	struct http_refusal refusal = {.status = 400, .reason = "bad_request"};
+	ssize_t n = http_parse_request(wire_slice(client->channel.in), head, &refusal);
+
+	if (n == 0)
+		return false;
+	if (n > 0)
+		begin_request(client, head, (size_t)n);
+	else
+		refuse(client, refusal.status, refusal.reason);
+	return true;
+}
+
+static void read_request(struct client *client)
+{
+	struct channel *channel = &client->channel;
+
+	for (;;) {
+		ssize_t n;
+
+		if (wire_left(channel->in) > 0 && client->state == CLIENT_IDLE) {
+			enter(client, CLIENT_HEAD);
+			patience(client, client->timeouts.client_header);
+		}
+		if (wire_left(channel->in) > 0 && parse(client))
+			return;
+		if (!transport_pending(&channel->transport))
+			return;
+		n = channel_read(channel);
+		if (n == -EAGAIN)
+			return;
+		if (n == -ENOBUFS) {
+			refuse(client, 431, "head_too_large");
+			return;
+		}
+		if (n <= 0) {
+			close_client(client);
+			return;
+		}
+	}
+}
+
+static void on_ready(struct source *source)
+{
+	struct client *client = container_of(source, struct client, channel.transport.source);
+
+	switch (client->state) {
+	case CLIENT_IDLE:
+	case CLIENT_HEAD:
+		read_request(client);
+		break;
+	case CLIENT_BUSY:
+		exchange_run(client->exchange);
+		break;
+	case CLIENT_CLOSING:
+		close_softly(client);
+		break;
+	case CLIENT_LINGER:
+		linger(client);
+		break;
+	case CLIENT_CLOSED:
+		break;
+	}
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct client *client = container_of(timer, struct client, timer);
+
+	if (client->state == CLIENT_HEAD)
+		refuse(client, 408, "client_header_timeout");
+	else
+		close_client(client);
+}
+
+/* ---- For exchanges ------------------------------------------------------------------------- */
+
+int client_put_response(struct client *client, struct http_head *head, enum http_method method,
+			bool whole, enum http_framing *ret_framing)
+{
+	struct wire *out = channel_out(&client->channel);
+	struct forward_response forward = {
+		.client_minor = client->minor,
+		.framing = forward_framing(head, client->minor),
+		.method = method,
+		.keep_alive = client->keep_alive && whole && !client->retiring &&
+			      !client->session.worker->draining,
+	};
+	int err;
+
+	if (forward.framing == HTTP_BODY_UNTIL_CLOSE)
+		forward.keep_alive = false;
+	err = out ? forward_response_put(&forward, head, out) : -ENOMEM;
+	if (err < 0)
+		return err;
+	client->keep_alive = forward.keep_alive;
+	count_status(client, head->status);
+	*ret_framing = forward.framing;
+	return 0;
+}
+
+/* 1xx are for clients that know them (RFC 9110 section 15.2). */
+int client_put_interim(struct client *client, struct http_head *head)
+{
+	struct forward_response forward = {.client_minor = client->minor};
+	struct wire *out;
+	int err;
+
+	if (client->minor == 0)
+		return 0;
+	out = channel_out(&client->channel);
+	err = out ? forward_response_put(&forward, head, out) : -ENOMEM;
+	if (err < 0)
+		return err;
+	channel_flush(&client->channel); /* an error shows when the response is written */
+	return 0;
+}
+
+int client_put_upgrade(struct client *client, struct http_head *head)
+{
+	struct forward_response forward = {.client_minor = client->minor, .upgrade = true};
+	struct wire *out = channel_out(&client->channel);
+	int err = out ? forward_response_put(&forward, head, out) : -ENOMEM;
+
+	if (err < 0)
+		return err;
+	client->keep_alive = false;
+	count_status(client, head->status);
+	return 0;
+}
+
+void client_exchange_done(struct client *client)
+{
+	struct channel *channel = &client->channel;
+
+	client->exchange = NULL;
+	client_count_bytes(client);
+	if (!client->keep_alive || client->retiring || client->session.worker->draining) {
+		begin_close(client);
+		return;
+	}
+	enter(client, CLIENT_IDLE);
+	client->head_only = false;
+	patience(client, client->timeouts.client_idle);
+	if (channel->in || transport_pending(&channel->transport))
+		loop_run_again(client->session.worker->loop, &channel->transport.source);
+}
+
+void client_exchange_refused(struct client *client, unsigned status)
+{
+	client->exchange = NULL;
+	if (!client->channel.reader.done)
+		client->keep_alive = false;
+	reply(client, status);
+	if (client->state == CLIENT_CLOSED)
+		return;
+	if (!client->keep_alive || channel_flush(&client->channel) < 0 ||
+	    !channel_flushed(&client->channel))
+		begin_close(client);
+	else
+		client_exchange_done(client);
+}
+
+/* An end that looks like a proper one must not be seen: of a body until close only RST tells. */
+void client_exchange_cut(struct client *client)
+{
+	struct channel *channel = &client->channel;
+	bool looks_whole =
+		channel->writer.framing == HTTP_BODY_UNTIL_CLOSE && !channel->writer.done;
+
+	client->exchange = NULL;
+	if (channel_flush(channel) >= 0 && looks_whole)
+		transport_reset(&channel->transport);
+	close_client(client);
+}
+
+/* ---- Life ---------------------------------------------------------------------------------- */
+
+static void retire(struct session *session)
+{
+	struct client *client = container_of(session, struct client, session);
+
+	client->retiring = true;
+	if (client->state == CLIENT_IDLE && !transport_pending(&client->channel.transport))
+		close_client(client);
+}
+
+static void abort_client(struct session *session)
+{
+	struct client *client = container_of(session, struct client, session);
+
+	if (client->exchange)
+		exchange_abort(client->exchange);
+	client->exchange = NULL;
+	close_client(client);
+}
+
+static const struct session_ops client_ops = {
+	.retire = retire,
+	.abort = abort_client,
+};
+
+void client_accept(const struct arrival *arrival)
+{
+	struct worker *worker = arrival->worker;
+	const struct snapshot *snapshot = worker_snapshot(worker);
+	const struct snapshot_service *service =
+		snapshot ? snapshot_find(snapshot, arrival->service_id) : NULL;
+	struct client *client = calloc(1, sizeof(*client));
+
+	if (!client || !service) {
+		transport_drop(arrival->fd);
+		free(client);
+		return;
+	}
+	session_init(&client->session, &client_ops, arrival);
+	client->timeouts = service->spec.timeouts;
+	client->retiring = arrival->last;
+	timer_init(&client->timer, on_timer);
+	body_reader_init(&client->channel.reader, HTTP_BODY_NONE, 0);
+	if (channel_open(&client->channel, worker->loop, &worker->buffers, arrival->fd, on_ready) <
+	    0) {
+		free(client);
+		return;
+	}
+	count(&client->session.counts->opened, 1);
+	worker_session_added(worker, &client->session);
+	patience(client, client->timeouts.client_header);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "proxy/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "net/socket.h"
+#include "proxy/http1_client.h"
+#include "proxy/relay.h"
+
+int listener_reserve(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void arrive(struct listener *listener, int fd, const struct addr *peer)
+{
+	struct worker *worker = listener->worker;
+	const struct snapshot *snapshot = worker_snapshot(worker);
+	const struct snapshot_service *service =
+		snapshot ? snapshot_find(snapshot, listener->service_id) : NULL;
+	struct arrival arrival = {
+		.worker = worker,
+		.counts = listener->counts,
+		.listener = listener->serial,
+		.service_id = listener->service_id,
+		.fd = fd,
+		.peer = *peer,
+		.last = listener->last,
+	};
+
+	if (!service || !service->spec.enabled)
+		transport_drop(fd);
+	else if (service->spec.protocol == PROTOCOL_HTTP)
+		client_accept(&arrival);
+	else
+		relay_accept(&arrival);
+}
+
+static bool out_of_descriptors(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM;
+}
+
+/* The edge is spent, so a timer comes back for the rest of the queue. */
+static void give_up_reserve(struct listener *listener, int err)
+{
+	struct worker *worker = listener->worker;
+	int fd;
+
+	if (worker_may_log(worker))
+		log_error("cannot accept for service '%s': %s",
+			  worker_service_name(worker, listener->service_id), strerror(-err));
+	if (worker->reserve_fd >= 0)
+		close(worker->reserve_fd);
+	fd = socket_accept(listener->fd, NULL);
+	if (fd >= 0)
+		transport_drop(fd);
+	worker->reserve_fd = listener_reserve();
+	timer_start(worker->loop, &listener->retry, LISTENER_FULL_WAIT_MS);
+}
+
+/* 0 when the queue is empty, 1 when there may be more. */
+static int accept_some(struct listener *listener)
+{
+	for (int i = 0; i < LISTENER_PER_WAKE; i++) {
+		struct addr peer;
+		int fd = socket_accept(listener->fd, &peer);
+
+		if (fd == -EAGAIN)
+			return 0;
+		if (out_of_descriptors(fd)) {
+			give_up_reserve(listener, fd);
+			return 0;
+		}
+		/* Others are about a connection that has gone meanwhile (accept(2)). */
+		if (fd >= 0)
+			arrive(listener, fd, &peer);
+	}
+	return 1;
+}
+
+static void on_ready(struct source *source)
+{
+	struct listener *listener = container_of(source, struct listener, source);
+
+	if (accept_some(listener))
+		loop_run_again(listener->worker->loop, source);
+}
+
+static void on_retry(struct timer *timer)
+{
+	struct listener *listener = container_of(timer, struct listener, retry);
+
+	loop_run_again(listener->worker->loop, &listener->source);
+}
+
+void listener_open(struct listener *listener)
+{
+	int err = loop_add(listener->worker->loop, &listener->source, listener->fd, on_ready);
+
+	timer_init(&listener->retry, on_retry);
+	list_append(&listener->worker->listeners, &listener->node);
+	if (err < 0)
+		log_error("cannot watch a listener of service '%s': %s",
+			  worker_service_name(listener->worker, listener->service_id),
+			  strerror(-err));
+}
+
+static void free_listener(struct deferred *deferred)
+{
+	free(container_of(deferred, struct listener, freeing));
+}
+
+static void retire_sessions(struct listener *listener)
+{
+	list_for_each_safe (node, &listener->worker->sessions) {
+		struct session *session = container_of(node, struct session, node);
+
+		if (session->listener == listener->serial)
+			session->ops->retire(session);
+	}
+}
+
+void listener_close(struct listener *listener)
+{
+	struct worker *worker = listener->worker;
+
+	retire_sessions(listener);
+	listener->last = true;
+	for (int i = 0; i <= LISTENER_BACKLOG / LISTENER_PER_WAKE && accept_some(listener); i++)
+		;
+	timer_stop(worker->loop, &listener->retry);
+	list_remove(&listener->node);
+	loop_remove(worker->loop, &listener->source);
+	close(listener->fd);
+	atomic_fetch_sub(listener->open_count, 1);
+	listener->freeing.run = free_listener;
+	loop_defer(worker->loop, &listener->freeing);
+}

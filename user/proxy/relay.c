@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "proxy/relay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "base/log.h"
+#include "net/socket.h"
+#include "proxy/tunnel.h"
+#include "proxy/worker.h"
+
+enum relay_state {
+	RELAY_CONNECTING, /* the backend's connection is not there yet; nothing is read */
+	RELAY_OPEN,	  /* bytes flow */
+	RELAY_CLOSED,
+};
+
+struct relay {
+	struct session session;
+	enum relay_state state;
+	struct channel client;
+	struct channel backend;
+	uint64_t counted_in, counted_out; /* of the client's channel */
+	uint64_t live_in, live_out;	  /* of the backend's */
+	struct lb_live *live;		  /* non-NULL: counted as open */
+	char name[POOL_NAME_LEN];
+	uint16_t id;
+	uint16_t tried[RELAY_MAX_TRIES];
+	uint32_t n_tried;
+	struct pick_key key;
+	struct timeouts_spec timeouts;
+	uint64_t asked_us;
+	struct timer timer;
+	struct deferred freeing;
+};
+
+static void free_relay(struct deferred *deferred)
+{
+	free(container_of(deferred, struct relay, freeing));
+}
+
+static void count_bytes(struct relay *relay)
+{
+	struct service_counts *counts = relay->session.counts;
+
+	count(&counts->bytes_in, relay->client.received - relay->counted_in);
+	count(&counts->bytes_out, relay->client.sent - relay->counted_out);
+	relay->counted_in = relay->client.received;
+	relay->counted_out = relay->client.sent;
+	if (!relay->live)
+		return;
+	live_add(&relay->live->proxy_bytes_in, relay->backend.sent - relay->live_in);
+	live_add(&relay->live->proxy_bytes_out, relay->backend.received - relay->live_out);
+	relay->live_in = relay->backend.sent;
+	relay->live_out = relay->backend.received;
+}
+
+static void end_backend(struct relay *relay)
+{
+	count_bytes(relay);
+	if (relay->live)
+		live_add(&relay->live->proxy_closed, 1);
+	relay->live = NULL;
+	channel_close(&relay->backend);
+}
+
+static void close_relay(struct relay *relay, bool reset)
+{
+	struct worker *worker = relay->session.worker;
+
+	if (relay->state == RELAY_CLOSED)
+		return;
+	relay->state = RELAY_CLOSED;
+	if (reset && relay->live)
+		transport_reset(&relay->backend.transport);
+	end_backend(relay);
+	if (reset)
+		transport_reset(&relay->client.transport);
+	channel_close(&relay->client);
+	timer_stop(worker->loop, &relay->timer);
+	count(&relay->session.counts->closed, 1);
+	relay->freeing.run = free_relay;
+	loop_defer(worker->loop, &relay->freeing);
+	worker_session_gone(worker, &relay->session);
+}
+
+static void failed(struct relay *relay, const char *why)
+{
+	struct worker *worker = relay->session.worker;
+
+	if (relay->live)
+		live_add(&relay->live->proxy_failed, 1);
+	if (worker_may_log(worker))
+		log_warning("connection of service '%s' failed at backend '%s': %s",
+			    worker_service_name(worker, relay->session.service_id), relay->name,
+			    why);
+}
+
+static const struct view_member *pick(struct relay *relay)
+{
+	const struct snapshot *snapshot = worker_snapshot(relay->session.worker);
+	const struct snapshot_service *service;
+
+	service = snapshot ? snapshot_find(snapshot, relay->session.service_id) : NULL;
+	if (!service || service->spec.n_routes == 0)
+		return NULL;
+	relay->timeouts = service->spec.timeouts;
+	return balancer_pick(snapshot->pools[service->route_pool[0]].balancer, &relay->key,
+			     relay->tried, relay->n_tried);
+}
+
+static void on_backend(struct source *source);
+
+static int open_backend(struct relay *relay, const struct addr *addr)
+{
+	struct worker *worker = relay->session.worker;
+	int fd, err = socket_connect_tcp(addr, &fd);
+
+	if (err < 0)
+		return err;
+	relay->backend = (struct channel){0};
+	relay->live_in = 0;
+	relay->live_out = 0;
+	return channel_open(&relay->backend, worker->loop, &worker->buffers, fd, on_backend);
+}
+
+/* A backend whose connection is under way, or the end: nobody is left to try. */
+static void connect_next(struct relay *relay)
+{
+	struct worker *worker = relay->session.worker;
+
+	while (relay->n_tried < RELAY_MAX_TRIES) {
+		const struct view_member *member = pick(relay);
+
+		if (!member)
+			break;
+		relay->live = member->live;
+		relay->id = member->id;
+		memcpy(relay->name, member->name, sizeof(relay->name));
+		live_add(&relay->live->proxy_opened, 1);
+		relay->tried[relay->n_tried++] = member->id;
+		relay->asked_us = loop_now_us(worker->loop);
+		if (open_backend(relay, &member->addr) == 0) {
+			timer_start(worker->loop, &relay->timer, relay->timeouts.connect);
+			return;
+		}
+		failed(relay, "connect_failed");
+		end_backend(relay);
+	}
+	if (relay->n_tried == 0 && worker_may_log(worker))
+		log_warning("connection of service '%s' closed: no_backend",
+			    worker_service_name(worker, relay->session.service_id));
+	close_relay(relay, true);
+}
+
+static void connect_lost(struct relay *relay, const char *why)
+{
+	failed(relay, why);
+	end_backend(relay);
+	connect_next(relay);
+}
+
+static void run(struct relay *relay)
+{
+	struct worker *worker = relay->session.worker;
+	uint64_t moved = 0;
+	int open = tunnel_run(&relay->client, &relay->backend, &moved);
+
+	count_bytes(relay);
+	if (open <= 0)
+		close_relay(relay, open < 0);
+	else if (moved > 0)
+		timer_start(worker->loop, &relay->timer, relay->timeouts.tunnel);
+}
+
+static void on_client(struct source *source)
+{
+	struct relay *relay = container_of(source, struct relay, client.transport.source);
+
+	if (relay->state == RELAY_OPEN)
+		run(relay);
+}
+
+static void connected(struct relay *relay)
+{
+	struct worker *worker = relay->session.worker;
+	int err = socket_error(relay->backend.transport.source.fd);
+
+	if (err < 0 || !transport_writable(&relay->backend.transport)) {
+		connect_lost(relay, err == -ECONNREFUSED ? "connect_refused" : "connect_failed");
+		return;
+	}
+	relay->state = RELAY_OPEN;
+	live_latency(relay->live, loop_now_us(worker->loop) - relay->asked_us);
+	tunnel_init(&relay->client, &relay->backend);
+	timer_start(worker->loop, &relay->timer, relay->timeouts.tunnel);
+	run(relay);
+}
+
+static void on_backend(struct source *source)
+{
+	struct relay *relay = container_of(source, struct relay, backend.transport.source);
+
+	if (relay->state == RELAY_OPEN)
+		run(relay);
+	else if (relay->state == RELAY_CONNECTING && source->ready & (LOOP_WRITE | LOOP_HANGUP))
+		connected(relay);
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct relay *relay = container_of(timer, struct relay, timer);
+
+	if (relay->state == RELAY_CONNECTING)
+		connect_lost(relay, "connect_timeout");
+	else
+		close_relay(relay, true);
+}
+
+/* A relay's connection has no request that could end: it goes on until its sides or the drain's
+ * deadline end it. */
+static void retire(struct session *session)
+{
+	(void)session;
+}
+
+static void abort_relay(struct session *session)
+{
+	close_relay(container_of(session, struct relay, session), true);
+}
+
+static const struct session_ops relay_ops = {
+	.retire = retire,
+	.abort = abort_relay,
+};
+
+void relay_accept(const struct arrival *arrival)
+{
+	struct worker *worker = arrival->worker;
+	struct relay *relay = calloc(1, sizeof(*relay));
+
+	if (!relay) {
+		transport_drop(arrival->fd);
+		return;
+	}
+	session_init(&relay->session, &relay_ops, arrival);
+	relay->key.client = arrival->peer;
+	relay->key.hash = XXH64(&arrival->peer, sizeof(arrival->peer), arrival->service_id);
+	relay->backend.transport.source.fd = -1;
+	timer_init(&relay->timer, on_timer);
+	if (channel_open(&relay->client, worker->loop, &worker->buffers, arrival->fd, on_client) <
+	    0) {
+		free(relay);
+		return;
+	}
+	count(&relay->session.counts->opened, 1);
+	worker_session_added(worker, &relay->session);
+	connect_next(relay);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What every client connection is, HTTP or relay: where it came from and how to end it.
+ *
+ * For: workers, which end sessions without knowing their protocol. Owns: nothing.
+ */
+#ifndef PROXY_SESSION_H
+#define PROXY_SESSION_H
+
+#include <stdbool.h>
+
+#include "base/addr.h"
+#include "base/list.h"
+#include "proxy/counts.h"
+#include "proxy/spec.h"
+
+struct session;
+struct worker;
+
+struct session_ops {
+	void (*retire)(struct session *session); /* end when what is in flight is done */
+	void (*abort)(struct session *session);	 /* end now */
+};
+
+struct session {
+	struct list node; /* worker->sessions */
+	const struct session_ops *ops;
+	struct worker *worker;
+	struct service_counts *counts;
+	uint64_t listener; /* serial of the listener it came through */
+	uint32_t service_id;
+	struct addr peer;
+};
+
+/* How a new connection comes to its protocol: what listener.c knows of it. */
+struct arrival {
+	struct worker *worker;
+	struct service_counts *counts;
+	uint64_t listener;
+	uint32_t service_id;
+	int fd; /* taken over */
+	struct addr peer;
+	bool last; /* its listener is closing: one request, no keep-alive */
+};
+
+static inline void session_init(struct session *session, const struct session_ops *ops,
+				const struct arrival *arrival)
+{
+	list_init(&session->node);
+	session->ops = ops;
+	session->worker = arrival->worker;
+	session->counts = arrival->counts;
+	session->listener = arrival->listener;
+	session->service_id = arrival->service_id;
+	session->peer = arrival->peer;
+}
+
+#endif

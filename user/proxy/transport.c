@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "proxy/transport.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/socket.h"
+
+int transport_open(struct transport *transport, struct loop *loop, int fd,
+		   void (*on_ready)(struct source *))
+{
+	int err = loop_add(loop, &transport->source, fd, on_ready);
+
+	transport->loop = loop;
+	if (err < 0) {
+		close(fd);
+		transport->source.fd = -1;
+	}
+	return err;
+}
+
+void transport_close(struct transport *transport)
+{
+	if (transport->source.fd < 0)
+		return;
+	loop_remove(transport->loop, &transport->source);
+	close(transport->source.fd);
+	transport->source.fd = -1;
+}
+
+void transport_drop(int fd)
+{
+	socket_close_reset(fd);
+}
+
+void transport_reset(struct transport *transport)
+{
+	if (transport->source.fd < 0)
+		return;
+	loop_remove(transport->loop, &transport->source);
+	socket_close_reset(transport->source.fd);
+	transport->source.fd = -1;
+}
+
+/* A short read has emptied the socket; the next edge tells of more. But a FIN that came with the
+ * same edge has none of its own, so after a hang-up the end has to be read. */
+ssize_t transport_read(struct transport *transport, void *data, size_t size)
+{
+	ssize_t n;
+
+	do {
+		n = recv(transport->source.fd, data, size, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		int err = errno;
+
+		if (err == EAGAIN)
+			transport->source.ready &= ~(unsigned)LOOP_READ;
+		return -err;
+	}
+	if ((size_t)n < size && !transport_hung_up(transport))
+		transport->source.ready &= ~(unsigned)LOOP_READ;
+	return n;
+}
+
+ssize_t transport_write(struct transport *transport, const void *data, size_t size)
+{
+	ssize_t n;
+
+	do {
+		n = send(transport->source.fd, data, size, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN)
+		return -errno;
+	if (n < (ssize_t)size)
+		transport->source.ready &= ~(unsigned)LOOP_WRITE;
+	return n < 0 ? -EAGAIN : n;
+}
+
+void transport_shutdown(struct transport *transport)
+{
+	if (transport->source.fd >= 0)
+		shutdown(transport->source.fd, SHUT_WR);
+}
+
+bool transport_quiet(const struct transport *transport)
+{
+	char byte;
+
+	if (transport->source.ready & (LOOP_READ | LOOP_HANGUP))
+		return false;
+	return recv(transport->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
