@@ -7,8 +7,9 @@
  * May know: base, include/lb. Must never know: pools, algorithms, services' meaning.
  * Only the control thread calls it.
  *
- * Pins under <pin_path>: maps/lb_*, prog/..., links/IFACE, lock. They outlive the process: closing
- * does not detach. The first open on a path makes the maps; a later one adopts them.
+ * Pins under <pin_path>: maps/lb_*, links/IFACE_xdp, links/IFACE_tcx or IFACE_clsact. They outlive
+ * the process: closing does not detach. The first open on a path makes the maps; a later one adopts
+ * them. The lock lies in /run/lbd, because a BPF file system holds no regular files (lock.h).
  */
 #ifndef DATAPLANE_DATAPLANE_H
 #define DATAPLANE_DATAPLANE_H
@@ -48,7 +49,20 @@ void dataplane_each_identity(struct dataplane *dataplane, const struct dataplane
 int dataplane_sync(struct dataplane *dataplane, const struct wanted *wanted, struct error *err);
 void dataplane_set_eligible(struct dataplane *dataplane, uint16_t backend,
 			    bool eligible); /* at once */
-void dataplane_heartbeat(struct dataplane *dataplane);
+/* Its flows are to be ended; also for a tombstone. */
+void dataplane_set_kill(struct dataplane *dataplane, uint16_t backend, bool kill);
+void dataplane_heartbeat(struct dataplane *dataplane); /* about once a second */
+/* One step of the sweep at once, for audits and tests. 0 or -errno. */
+int dataplane_sweep(struct dataplane *dataplane);
+
+/*
+ * Routes, neighbours and interfaces change: when the descriptor is readable, call on_watch. It
+ * makes the kernel path ask for next hops again and attaches to interfaces that came back
+ * (dataplane_refresh does the latter at once). -1: there is nothing to watch.
+ */
+int dataplane_watch_fd(const struct dataplane *dataplane);
+void dataplane_on_watch(struct dataplane *dataplane);
+void dataplane_refresh(struct dataplane *dataplane);
 
 /* Attaching what is attached already by us adopts it and replaces its program. */
 int dataplane_attach(struct dataplane *dataplane, const struct interface_spec *iface,

@@ -24,6 +24,7 @@ struct dataplane_spec {
 	char pin_path[256];
 	uint32_t max_flows; /* 0: LB_DEFAULT_FLOWS; ignored when maps are adopted */
 	bool fresh;	    /* remove pinned state of another ABI */
+	char build[64];	    /* shown in lb_meta; "" is fine */
 };
 
 #endif

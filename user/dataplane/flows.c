@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <string.h>
+
+#include "dataplane/state.h"
+
+/* BPF writes while we read: a record that changes hands three times in a row is left out. */
+#define ATTEMPTS 3
+
+static bool in_use(uint64_t word)
+{
+	return LB_FLOW_STATE(word) > LB_FLOW_CLAIMED && LB_FLOW_STATE(word) < LB_FLOW_STATES;
+}
+
+static bool copy(const struct lb_flow *flow, struct lb_flow *ret_copy)
+{
+	for (int i = 0; i < ATTEMPTS; i++) {
+		uint64_t before = __atomic_load_n(&flow->word, __ATOMIC_ACQUIRE);
+		uint64_t after;
+
+		if (!in_use(before))
+			return false;
+		memcpy(ret_copy, flow, sizeof(*ret_copy));
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		after = __atomic_load_n(&flow->word, __ATOMIC_RELAXED);
+		ret_copy->word = after;
+		if (in_use(after) && LB_FLOW_GENERATION(before) == LB_FLOW_GENERATION(after))
+			return true;
+	}
+	return false;
+}
+
+void dataplane_each_flow(struct dataplane *dp,
+			 bool (*each)(void *ctx, uint32_t record, const struct lb_flow *flow),
+			 void *ctx)
+{
+	uint32_t top = __atomic_load_n(&dp->maps.meta->fresh, __ATOMIC_RELAXED);
+	struct lb_flow flow;
+
+	/* The counter may run past the table while it is full. */
+	if (top > dp->maps.max_flows)
+		top = dp->maps.max_flows;
+	for (uint32_t record = 0; record < top; record++) {
+		if (copy(&dp->maps.flows[record], &flow) && !each(ctx, record, &flow))
+			return;
+	}
+}

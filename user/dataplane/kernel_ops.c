@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "dataplane/maps.h"
+
+/*
+ * Mapped memory is read by BPF programs on other CPUs. Words that decide (flags, table, used) are
+ * stored after what they decide about; a release store orders them for readers on every CPU.
+ */
+static int backend_flags(void *ctx, uint16_t id, uint32_t flags)
+{
+	struct maps *maps = ctx;
+
+	__atomic_store_n(&maps->backends[id].flags, flags, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int backend_body(void *ctx, uint16_t id, const struct lb_backend *body)
+{
+	struct lb_backend *row = &((struct maps *)ctx)->backends[id];
+
+	row->addr = body->addr;
+	row->port = body->port;
+	row->zone = body->zone;
+	row->pool = body->pool;
+	__atomic_store_n(&row->weight, body->weight, __ATOMIC_RELAXED);
+	row->removed_at = body->removed_at;
+	memcpy(row->name, body->name, sizeof(row->name));
+	return 0;
+}
+
+static int slots(void *ctx, uint32_t offset, const uint16_t *ids, uint32_t count)
+{
+	struct maps *maps = ctx;
+
+	memcpy((uint16_t *)maps->lines + offset, ids, count * sizeof(*ids));
+	return 0;
+}
+
+static int pool_table(void *ctx, uint32_t id, uint64_t table)
+{
+	struct maps *maps = ctx;
+
+	__atomic_store_n(&maps->pools[id].table, table, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int pool_body(void *ctx, uint32_t id, const struct lb_pool *body)
+{
+	struct lb_pool *row = &((struct maps *)ctx)->pools[id];
+
+	row->choice = body->choice;
+	row->client_only = body->client_only;
+	row->hash_seed = body->hash_seed;
+	memcpy(row->name, body->name, sizeof(row->name));
+	__atomic_store_n(&row->used, body->used, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int service_put(void *ctx, const struct lb_service_key *key, const struct lb_service *value)
+{
+	const struct maps *maps = ctx;
+
+	return bpf_map_update_elem(maps->services, key, value, BPF_ANY) ? -errno : 0;
+}
+
+static int service_delete(void *ctx, const struct lb_service_key *key)
+{
+	const struct maps *maps = ctx;
+
+	return bpf_map_delete_elem(maps->services, key) ? -errno : 0;
+}
+
+static int clear_stats(int fd, uint32_t id)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct lb_traffic *zero;
+	int rc;
+
+	if (cpus < 0)
+		return cpus;
+	zero = calloc((size_t)cpus, sizeof(*zero));
+	if (!zero)
+		return -ENOMEM;
+	rc = bpf_map_update_elem(fd, &id, zero, BPF_ANY) ? -errno : 0;
+	free(zero);
+	return rc;
+}
+
+static int backend_clear_stats(void *ctx, uint16_t id)
+{
+	return clear_stats(((struct maps *)ctx)->backend_stats, id);
+}
+
+static int service_clear_stats(void *ctx, uint32_t id)
+{
+	return clear_stats(((struct maps *)ctx)->service_stats, id);
+}
+
+static int service_next(void *ctx, const struct lb_service_key *prev,
+			struct lb_service_key *ret_key, struct lb_service *ret_value)
+{
+	const struct maps *maps = ctx;
+
+	if (bpf_map_get_next_key(maps->services, prev, ret_key) != 0)
+		return -errno;
+	return bpf_map_lookup_elem(maps->services, ret_key, ret_value) ? -errno : 0;
+}
+
+static uint64_t now_ms(void *ctx)
+{
+	(void)ctx;
+	return clock_ms();
+}
+
+static void wait_ms(void *ctx, uint32_t ms)
+{
+	struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+	(void)ctx;
+	(void)nanosleep(&time, NULL);
+}
+
+const struct map_ops kernel_map_ops = {
+	.backend_flags = backend_flags,
+	.backend_body = backend_body,
+	.slots = slots,
+	.pool_table = pool_table,
+	.pool_body = pool_body,
+	.service_put = service_put,
+	.service_delete = service_delete,
+	.backend_clear_stats = backend_clear_stats,
+	.service_clear_stats = service_clear_stats,
+	.service_next = service_next,
+	.now_ms = now_ms,
+	.wait_ms = wait_ms,
+};

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The few ways in which sync changes the maps.
+ *
+ * For: sync, so that it runs against the kernel's maps (kernel_map_ops) and against a fake in
+ * tests. Owns: nothing. May know: include/lb. Every writing operation is one step that a crash can
+ * follow. 0 or -errno.
+ */
+#ifndef DATAPLANE_MAP_OPS_H
+#define DATAPLANE_MAP_OPS_H
+
+#include <stdint.h>
+
+#include "lb/abi.h"
+
+struct map_ops {
+	int (*backend_flags)(void *ctx, uint16_t id, uint32_t flags);
+	/* Everything but the flags. */
+	int (*backend_body)(void *ctx, uint16_t id, const struct lb_backend *body);
+	int (*slots)(void *ctx, uint32_t offset, const uint16_t *ids, uint32_t count);
+	int (*pool_table)(void *ctx, uint32_t id, uint64_t table);
+	/* Everything but the table, and but <next>, which BPF writes. */
+	int (*pool_body)(void *ctx, uint32_t id, const struct lb_pool *body);
+	int (*service_put)(void *ctx, const struct lb_service_key *key,
+			   const struct lb_service *value);
+	int (*service_delete)(void *ctx, const struct lb_service_key *key);
+	/* Counters of an id that is given to somebody new. */
+	int (*backend_clear_stats)(void *ctx, uint16_t id);
+	int (*service_clear_stats)(void *ctx, uint32_t id);
+
+	/* The entry after <prev> (NULL: the first); -ENOENT after the last. */
+	int (*service_next)(void *ctx, const struct lb_service_key *prev,
+			    struct lb_service_key *ret_key, struct lb_service *ret_value);
+	uint64_t (*now_ms)(void *ctx);
+	void (*wait_ms)(void *ctx, uint32_t ms);
+};
+
+/* The mmapped arrays, for reading; written through the operations only. */
+struct map_view {
+	const struct lb_backend *backends; /* LB_MAX_BACKENDS */
+	const struct lb_pool *pools;	   /* LB_MAX_POOLS */
+	const struct lb_slot_line *slots;  /* LB_MAX_SLOTS / 4 */
+};
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the daemon writes into lb_meta.
+ *
+ * For: open, heartbeat, watch. Owns: the default timeouts. May know: base, include/lb.
+ */
+#ifndef DATAPLANE_META_H
+#define DATAPLANE_META_H
+
+#include <stdint.h>
+
+#include "lb/abi.h"
+
+/* Zeroed memory becomes this lbd's; the magic is written last. */
+void meta_create(struct lb_meta *meta, uint32_t max_flows, const char *build);
+/* What another daemon left becomes this one's; what BPF writes stays. */
+void meta_adopt(struct lb_meta *meta, const char *build);
+void meta_beat(struct lb_meta *meta);
+void meta_hops_changed(struct lb_meta *meta);
+
+#endif

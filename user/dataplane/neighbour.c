@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "dataplane/neighbour.h"
+
+#include <errno.h>
+#include <linux/neighbour.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "dataplane/netlink.h"
+
+static struct addr as_addr(const uint8_t ip[static 16])
+{
+	struct addr addr = {0};
+
+	memcpy(addr.ip, ip, sizeof(addr.ip));
+	return addr;
+}
+
+static bool is_ipv4(const uint8_t ip[static 16])
+{
+	struct addr addr = as_addr(ip);
+
+	return addr_is_ipv4(&addr);
+}
+
+static uint8_t family_of(const uint8_t ip[static 16])
+{
+	return is_ipv4(ip) ? AF_INET : AF_INET6;
+}
+
+static void put_ip(struct netlink_request *request, uint16_t type, const uint8_t ip[static 16])
+{
+	if (is_ipv4(ip))
+		netlink_put(request, type, ip + 12, 4);
+	else
+		netlink_put(request, type, ip, 16);
+}
+
+/* ---- The route ----------------------------------------------------------------------------- */
+
+struct route {
+	bool usable;
+	uint32_t ifindex;
+	uint8_t hop[16];
+};
+
+static bool copy_hop(uint8_t family, const void *data, uint8_t hop[static 16])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (!data)
+		return false;
+	if (family == AF_INET) {
+		memcpy(hop, mapped, sizeof(mapped));
+		memcpy(hop + 12, data, 4);
+	} else {
+		memcpy(hop, data, 16);
+	}
+	return true;
+}
+
+static void read_route(void *ctx, const struct nlmsghdr *message)
+{
+	struct route *route = ctx;
+	const struct rtmsg *header = NLMSG_DATA(message);
+	const struct rtvia *via;
+	const void *oif;
+
+	if (message->nlmsg_type != RTM_NEWROUTE ||
+	    message->nlmsg_len < NLMSG_LENGTH(sizeof(*header)) || header->rtm_type != RTN_UNICAST)
+		return;
+	oif = netlink_find(message, sizeof(*header), RTA_OIF, sizeof(uint32_t));
+	if (!oif)
+		return;
+	memcpy(&route->ifindex, oif, sizeof(route->ifindex));
+	route->usable = true;
+	/* Without a gateway the hop stays what it was: the backend itself. */
+	copy_hop(header->rtm_family,
+		 netlink_find(message, sizeof(*header), RTA_GATEWAY,
+			      header->rtm_family == AF_INET ? 4 : 16),
+		 route->hop);
+	/* IPv4 by way of an IPv6 gateway (RFC 5549). */
+	via = netlink_find(message, sizeof(*header), RTA_VIA, sizeof(*via) + 16);
+	if (via && via->rtvia_family == AF_INET6)
+		copy_hop(AF_INET6, via->rtvia_addr, route->hop);
+}
+
+static int ask_route(int fd, const uint8_t ip[static 16], struct route *ret_route)
+{
+	struct rtmsg header = {
+		.rtm_family = family_of(ip),
+		.rtm_dst_len = is_ipv4(ip) ? 32 : 128,
+	};
+	struct netlink_request request;
+
+	*ret_route = (struct route){0};
+	memcpy(ret_route->hop, ip, sizeof(ret_route->hop));
+	netlink_begin(&request, RTM_GETROUTE, 0, &header, sizeof(header));
+	put_ip(&request, RTA_DST, ip);
+	return netlink_ask(fd, &request, read_route, ret_route);
+}
+
+/* ---- The neighbour ------------------------------------------------------------------------- */
+
+static void read_state(void *ctx, const struct nlmsghdr *message)
+{
+	if (message->nlmsg_type == RTM_NEWNEIGH &&
+	    message->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ndmsg)))
+		*(uint16_t *)ctx = ((const struct ndmsg *)NLMSG_DATA(message))->ndm_state;
+}
+
+/* An entry that the operator made is not ours to manage: it would lose its permanence. */
+static bool is_permanent(int fd, uint32_t ifindex, const uint8_t hop[static 16])
+{
+	struct ndmsg header = {.ndm_family = family_of(hop), .ndm_ifindex = (int)ifindex};
+	struct netlink_request request;
+	uint16_t state = 0;
+
+	netlink_begin(&request, RTM_GETNEIGH, 0, &header, sizeof(header));
+	put_ip(&request, NDA_DST, hop);
+	return netlink_ask(fd, &request, read_state, &state) == 0 &&
+	       (state & (NUD_PERMANENT | NUD_NOARP));
+}
+
+/* Managed or, with <managed> false, left to the kernel's usual care again. */
+static int install(int fd, uint32_t ifindex, const uint8_t hop[static 16], bool managed)
+{
+	struct ndmsg header = {
+		.ndm_family = family_of(hop),
+		.ndm_ifindex = (int)ifindex,
+		.ndm_flags = NTF_USE,
+	};
+	uint32_t flags = managed ? NTF_EXT_MANAGED : 0;
+	struct netlink_request request;
+
+	netlink_begin(&request, RTM_NEWNEIGH, NLM_F_REPLACE | (managed ? NLM_F_CREATE : 0), &header,
+		      sizeof(header));
+	put_ip(&request, NDA_DST, hop);
+	netlink_put(&request, NDA_FLAGS_EXT, &flags, sizeof(flags));
+	return netlink_ask(fd, &request, NULL, NULL);
+}
+
+/* ---- The list ------------------------------------------------------------------------------ */
+
+static int compare(const void *a, const void *b)
+{
+	return memcmp(((const struct neighbour *)a)->ip, ((const struct neighbour *)b)->ip, 16);
+}
+
+void neighbours_init(struct neighbours *neighbours)
+{
+	*neighbours = (struct neighbours){.fd = netlink_open(NETLINK_ROUTE, 0)};
+}
+
+void neighbours_fini(struct neighbours *neighbours)
+{
+	if (neighbours->fd >= 0)
+		(void)close(neighbours->fd);
+	free(neighbours->rows);
+	*neighbours = (struct neighbours){.fd = -1};
+}
+
+static bool hop_is_used(const struct neighbours *neighbours, const struct neighbour *like)
+{
+	for (uint32_t i = 0; i < neighbours->count; i++) {
+		const struct neighbour *row = &neighbours->rows[i];
+
+		if (row != like && row->ifindex == like->ifindex &&
+		    memcmp(row->hop, like->hop, sizeof(row->hop)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void release(const struct neighbours *neighbours, const struct neighbour *row)
+{
+	if (row->ifindex && !hop_is_used(neighbours, row))
+		(void)install(neighbours->fd, row->ifindex, row->hop, false);
+}
+
+static uint32_t collect(const struct wanted *wanted, struct neighbour *rows)
+{
+	uint32_t count = 0;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < wanted->n_backends; i++) {
+		if (!wanted->backends[i].tombstone)
+			memcpy(rows[count++].ip, wanted->backends[i].addr.ip, 16);
+	}
+	qsort(rows, count, sizeof(*rows), compare);
+	for (uint32_t i = 0; i < count; i++) {
+		if (kept == 0 || compare(&rows[kept - 1], &rows[i]) != 0)
+			rows[kept++] = rows[i];
+	}
+	return kept;
+}
+
+void neighbours_want(struct neighbours *neighbours, const struct wanted *wanted)
+{
+	struct neighbours old = *neighbours;
+	struct neighbour *rows;
+
+	if (neighbours->fd < 0)
+		return;
+	rows = calloc(wanted->n_backends + 1, sizeof(*rows));
+	if (!rows)
+		return;
+	neighbours->rows = rows;
+	neighbours->count = collect(wanted, rows);
+	for (uint32_t i = 0; i < old.count; i++) {
+		struct neighbour *row =
+			bsearch(&old.rows[i], rows, neighbours->count, sizeof(*rows), compare);
+		if (row)
+			*row = old.rows[i];
+	}
+	for (uint32_t i = 0; i < old.count; i++) {
+		if (!bsearch(&old.rows[i], rows, neighbours->count, sizeof(*rows), compare))
+			release(neighbours, &old.rows[i]);
+	}
+	free(old.rows);
+}
+
+static int resolve(const struct neighbours *neighbours, struct neighbour *row)
+{
+	struct route route;
+	int rc = ask_route(neighbours->fd, row->ip, &route);
+
+	/* Unreachable now: asked again when routes change. Local: nothing to resolve. */
+	if (rc == -ENETUNREACH || rc == -EHOSTUNREACH || (rc == 0 && !route.usable))
+		return 0;
+	if (rc)
+		return rc;
+	if (row->ifindex &&
+	    (row->ifindex != route.ifindex || memcmp(row->hop, route.hop, sizeof(row->hop)) != 0))
+		release(neighbours, row);
+	row->ifindex = 0;
+	if (is_permanent(neighbours->fd, route.ifindex, route.hop))
+		return 0;
+	rc = install(neighbours->fd, route.ifindex, route.hop, true);
+	if (rc)
+		return rc;
+	row->ifindex = route.ifindex;
+	memcpy(row->hop, route.hop, sizeof(row->hop));
+	return 0;
+}
+
+static void warn_once(struct neighbours *neighbours, const struct neighbour *row, int rc)
+{
+	struct addr addr = as_addr(row->ip);
+	char text[ADDR_TEXT_LEN];
+
+	if (neighbours->warned)
+		return;
+	neighbours->warned = true;
+	log_warning("cannot keep the next hop to '%s' resolved: %s; first packets may take the "
+		    "slower path",
+		    addr_format_ip(&addr, text), strerror(-rc));
+}
+
+bool neighbours_step(struct neighbours *neighbours)
+{
+	uint32_t done = 0;
+
+	if (neighbours->fd < 0)
+		return false;
+	for (uint32_t i = 0; i < neighbours->count; i++) {
+		struct neighbour *row = &neighbours->rows[i];
+		int rc;
+
+		if (row->asked)
+			continue;
+		if (done++ == NEIGHBOUR_STEP)
+			return true;
+		rc = resolve(neighbours, row);
+		row->asked = true;
+		if (rc)
+			warn_once(neighbours, row, rc);
+	}
+	return false;
+}
+
+void neighbours_routes_changed(struct neighbours *neighbours)
+{
+	for (uint32_t i = 0; i < neighbours->count; i++)
+		neighbours->rows[i].asked = false;
+}

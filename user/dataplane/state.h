@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What struct dataplane holds, for the files of this room only.
+ */
+#ifndef DATAPLANE_STATE_H
+#define DATAPLANE_STATE_H
+
+#include "dataplane/bpffs.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/hook.h"
+#include "dataplane/maps.h"
+#include "dataplane/neighbour.h"
+#include "dataplane/programs.h"
+#include "dataplane/sync.h"
+
+#define MAX_ATTACHMENTS 64
+
+/*
+ * How a program hangs on an interface.
+ *   LINK_XDP     a bpf_link, native or generic
+ *   LINK_TCX     a bpf_link, Linux 6.6 and later
+ *   LINK_CLSACT  a filter of the clsact qdisc; it is no object of its own, so the program is pinned
+ */
+enum link_kind { LINK_XDP, LINK_TCX, LINK_CLSACT, LINK_KINDS };
+
+struct attachment {
+	struct interface_spec spec; /* as asked for */
+	uint32_t ifindex;
+	enum hook hook; /* what it runs, never auto */
+	enum link_kind kind;
+	int fd;	      /* the link, or the program of LINK_CLSACT */
+	bool asked;   /* by this process; else left by a previous one */
+	char pin[64]; /* name below links/ */
+	char why[HOOK_WHY_LEN];
+};
+
+struct dataplane {
+	char path[BPFFS_PATH_LEN];
+	int lock_fd;
+	int watch_fd;
+	bool adopted;
+	bool no_tcx; /* the kernel has none: clsact */
+	struct programs programs;
+	struct maps maps;
+	struct sync sync;
+	struct neighbours neighbours;
+	struct attachment attachments[MAX_ATTACHMENTS];
+	uint32_t n_attachments;
+};
+
+/* Finds what is pinned below links/. */
+int attachments_load(struct dataplane *dataplane);
+void attachments_fini(struct dataplane *dataplane); /* stays attached */
+/* Re-creates what this process attached and the kernel lost with its device. */
+void attachments_refresh(struct dataplane *dataplane);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Wanted state -> maps: compares and writes the difference, in an order that packets never see
+ * half done.
+ *
+ * For: dataplane_sync. Owns: the slot arena and a copy of what lb_services holds.
+ * May know: base, include/lb. Must never know: libbpf; it works through map_ops.
+ *
+ * The arrays are compared with the memory itself, so nothing that was written once is trusted to
+ * still be there, and a sync after a crash or a failed write mends what is missing.
+ */
+#ifndef DATAPLANE_SYNC_H
+#define DATAPLANE_SYNC_H
+
+#include "base/error.h"
+#include "dataplane/arena.h"
+#include "dataplane/map_ops.h"
+#include "dataplane/wanted.h"
+
+/* A CPU that read the old table word is done with the old region by then. */
+#define SYNC_RETIRE_MS 100
+
+struct service_entry {
+	struct lb_service_key key;
+	struct lb_service value;
+};
+
+struct sync {
+	const struct map_ops *ops;
+	void *ctx;
+	struct map_view view;
+	struct arena arena;
+	bool loaded;			/* arena and services say what the maps hold */
+	uint32_t backends_top;		/* no backend at or above this id is in the map */
+	struct service_entry *services; /* sorted by key */
+	uint32_t n_services;
+};
+
+void sync_init(struct sync *sync, const struct map_ops *ops, void *ctx,
+	       const struct map_view *view);
+void sync_fini(struct sync *sync);
+/* -EINVAL before anything is written when <wanted> contradicts itself; another error may leave a
+ * part written, which the next call completes. */
+int sync_write(struct sync *sync, const struct wanted *wanted, struct error *err);
+
+/* The seed of a pool's flow hash: a function of its name alone, so that two lbds agree. */
+uint64_t sync_pool_seed(const char *name);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The steps of a sync, one noun each; sync.c puts them in order.
+ *
+ * For: sync.c alone. Owns: nothing. Each returns 0 or -errno and may be repeated.
+ */
+#ifndef DATAPLANE_SYNC_PARTS_H
+#define DATAPLANE_SYNC_PARTS_H
+
+#include "dataplane/sync.h"
+
+int sync_backends_load(struct sync *sync);
+/* Eligibility of what is in the map already; nobody unwanted stays eligible. */
+int sync_backends_flags(struct sync *sync, const struct wanted *wanted);
+int sync_backends_write(struct sync *sync, const struct wanted *wanted);
+int sync_backends_remove(struct sync *sync, const struct wanted *wanted);
+
+int sync_pools_load(struct sync *sync);
+int sync_pools_write(struct sync *sync, const struct wanted *wanted);
+int sync_pools_remove(struct sync *sync, const struct wanted *wanted);
+
+/* A sorted list of what is wanted; -EINVAL when two services share a key. */
+int sync_services_of(const struct wanted *wanted, struct service_entry **ret_entries,
+		     struct error *err);
+int sync_services_load(struct sync *sync);
+int sync_services_write(struct sync *sync, const struct service_entry *entries, uint32_t count);
+int sync_services_remove(struct sync *sync, const struct service_entry *entries, uint32_t count);
+
+#endif
