@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/objects.h"
+
+/* A service with the node it was read from. */
+struct subject {
+	struct build *build;
+	const struct service_spec *service;
+	struct place place;
+};
+
+static struct place at_key(const struct subject *subject, const char *key)
+{
+	const struct doc *node = doc_get(subject->place.doc, key);
+
+	return place_child(&subject->place, node ? node : subject->place.doc, key);
+}
+
+/* ---- What this version does not do yet; each line can be lifted alone ----------------------- */
+
+static void check_supported(const struct subject *subject)
+{
+	const struct service_spec *service = subject->service;
+	struct place place;
+
+	if (service->protocol == PROTOCOL_UDP) {
+		place = at_key(subject, "protocol");
+		complain(subject->build, &place,
+			 "'protocol: udp' is not supported by this version: use tcp");
+	}
+	if (service->path != PATH_KERNEL)
+		return;
+	if (service->forward != FORWARD_NAT) {
+		place = at_key(subject, "forward");
+		complain(subject->build, &place,
+			 "'forward: %s' is not supported by this version: use nat",
+			 strtable_name(&forward_names, (int)service->forward));
+	}
+	for (uint32_t i = 0; i < service->n_listen; i++) {
+		if (addr_is_ipv4(&service->listen[i]))
+			continue;
+		place = place_child(&subject->place, listen_node(subject->place.doc, i), "listen");
+		complain(subject->build, &place,
+			 "IPv6 is not supported on the kernel path by this version: use 'path: "
+			 "proxy'");
+	}
+}
+
+/* ---- One service ---------------------------------------------------------------------------- */
+
+static void check_combination(const struct subject *subject)
+{
+	const struct service_spec *service = subject->service;
+	const struct doc *doc = subject->place.doc;
+	struct place place = at_key(subject, "path");
+
+	if (service->protocol == PROTOCOL_HTTP && service->path == PATH_KERNEL)
+		complain(subject->build, &place,
+			 "'protocol: http' needs 'path: proxy': leave path out");
+	place = at_key(subject, "forward");
+	if (service->path == PATH_PROXY && doc_get(doc, "forward"))
+		complain(subject->build, &place, "'forward' is for 'path: kernel': remove it");
+	place = at_key(subject, "routes");
+	if (doc_get(doc, "routes") && doc_get(doc, "pool"))
+		complain(subject->build, &place,
+			 "'pool' and 'routes' exclude each other: keep one");
+	if (doc_get(doc, "routes") && service->protocol != PROTOCOL_HTTP)
+		complain(subject->build, &place, "'routes' are for 'protocol: http': use 'pool'");
+	if (service->n_routes == 0)
+		complain(subject->build, &subject->place,
+			 "'pool' is missing: where should it lead?");
+	if (!doc_get(doc, "listen"))
+		complain(subject->build, &subject->place,
+			 "'listen' is missing: give an address and port");
+}
+
+static const struct doc *route_node(const struct doc *service, uint32_t i)
+{
+	const struct doc *routes = doc_get(service, "routes");
+	const struct doc *child = routes ? routes->first : NULL;
+	const struct doc *pool;
+
+	if (!routes)
+		return doc_get(service, "pool");
+	while (child && i-- > 0)
+		child = child->next;
+	pool = child ? doc_get(child, "pool") : NULL;
+	return pool ? pool : routes;
+}
+
+static void check_missing_pool(const struct subject *subject, const struct place *place,
+			       const char *name)
+{
+	const struct config *config = subject->build->config;
+	const char *near = NULL;
+
+	for (uint32_t i = 0; i < config->n_pools && !near; i++) {
+		const char *candidate = config->pools[i].pool.name;
+
+		near = strtable_nearest(&candidate, 1, slice_of(name));
+	}
+	if (near)
+		complain(subject->build, place, "there is no pool '%s': did you mean '%s'?", name,
+			 near);
+	else
+		complain(subject->build, place, "there is no pool '%s': add it under pools", name);
+}
+
+static void check_backends_of(const struct subject *subject, const struct place *place,
+			      const struct pool_spec *pool)
+{
+	bool kernel = subject->service->path == PATH_KERNEL;
+
+	for (uint32_t i = 0; i < pool->n_backends; i++) {
+		const struct backend_spec *backend = &pool->backends[i];
+
+		if (!kernel && backend->addr.port == 0)
+			complain(subject->build, place,
+				 "backend '%s' of pool '%s' has no port: the proxy path needs one",
+				 backend->name, pool->name);
+		if (kernel && !addr_is_ipv4(&backend->addr))
+			complain(subject->build, place,
+				 "backend '%s' of pool '%s' is IPv6: not supported on the kernel "
+				 "path by "
+				 "this version",
+				 backend->name, pool->name);
+	}
+}
+
+static void check_routes(const struct subject *subject)
+{
+	const struct service_spec *service = subject->service;
+
+	for (uint32_t i = 0; i < service->n_routes; i++) {
+		const struct config_pool *pool =
+			config_find_pool(subject->build->config, service->routes[i].pool);
+		struct place place =
+			place_child(&subject->place, route_node(subject->place.doc, i), "pool");
+
+		if (pool)
+			check_backends_of(subject, &place, &pool->pool);
+		else if (service->routes[i].pool[0])
+			check_missing_pool(subject, &place, service->routes[i].pool);
+	}
+}
+
+/* ---- Two services --------------------------------------------------------------------------- */
+
+static bool overlap(const struct service_spec *a, const struct addr *at,
+		    const struct service_spec *b, const struct addr *bt)
+{
+	bool udp = a->protocol == PROTOCOL_UDP;
+
+	if (udp != (b->protocol == PROTOCOL_UDP) || at->port != bt->port)
+		return false;
+	if (addr_equal(at, bt))
+		return true;
+	/* A wildcard listener takes every address; so does "[::]" for IPv4 (ipv6(7), IPV6_V6ONLY).
+	 */
+	return addr_is_any(at) || addr_is_any(bt);
+}
+
+static void check_overlap(const struct subject *subject, uint32_t i,
+			  const struct service_spec *other)
+{
+	const struct addr *addr = &subject->service->listen[i];
+	char text[ADDR_TEXT_LEN];
+
+	for (uint32_t j = 0; j < other->n_listen; j++) {
+		struct place place =
+			place_child(&subject->place, listen_node(subject->place.doc, i), "listen");
+
+		if (other == subject->service && j >= i)
+			return;
+		if (!overlap(subject->service, addr, other, &other->listen[j]))
+			continue;
+		complain(subject->build, &place, "'%s' overlaps a listener of service '%s'",
+			 addr_format(addr, text), other->name);
+		return;
+	}
+}
+
+static void check_overlaps(const struct subject *subject)
+{
+	const struct config *config = subject->build->config;
+
+	for (uint32_t i = 0; i < subject->service->n_listen; i++) {
+		for (const struct service_spec *other = config->services; other <= subject->service;
+		     other++)
+			check_overlap(subject, i, other);
+	}
+}
+
+void check_config(struct build *build, const struct doc *doc)
+{
+	const struct doc *services = doc_get(doc, "services");
+	const struct doc *node = services ? services->first : NULL;
+	struct place top = {.doc = services, .path = "services"};
+
+	for (uint32_t i = 0; node && i < build->config->n_services; i++, node = node->next) {
+		struct subject subject = {.build = build,
+					  .service = &build->config->services[i],
+					  .place = place_child(&top, node, node->key)};
+
+		if (!subject.service->name[0])
+			continue;
+		check_combination(&subject);
+		check_supported(&subject);
+		check_routes(&subject);
+		check_overlaps(&subject);
+	}
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The objects of a configuration, each read by one file.
+ *
+ * For: build.c. Owns: nothing. May know: keys, the rooms' specs.
+ */
+#ifndef CONFIG_OBJECTS_H
+#define CONFIG_OBJECTS_H
+
+#include "config/config.h"
+#include "config/keys.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+key_read_fn read_interfaces; /* out: struct config */
+key_read_fn read_pools;	     /* out: struct config */
+key_read_fn read_services;   /* out: struct config */
+key_read_fn read_health;     /* out: struct health_spec */
+void health_defaults(struct health_spec *health);
+
+/* What no single object can know: missing pools, overlaps, combinations. */
+void check_config(struct build *build, const struct doc *doc);
+/* The node of one listen address, for messages. */
+const struct doc *listen_node(const struct doc *service, uint32_t i);
+
+#endif

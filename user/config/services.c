@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/objects.h"
+#include "lb/abi.h"
+
+#define MAX_LISTEN 64
+#define MAX_ROUTES 1024
+#define DAY_MS	   86400000
+
+const struct doc *listen_node(const struct doc *service, uint32_t i)
+{
+	const struct doc *listen = doc_get(service, "listen");
+	const struct doc *child;
+
+	if (!listen || listen->kind != DOC_LIST)
+		return listen ? listen : service;
+	child = listen->first;
+	while (child && i-- > 0)
+		child = child->next;
+	return child ? child : listen;
+}
+
+static void read_listen_one(struct build *build, const struct place *place,
+			    struct service_spec *service)
+{
+	const char *why;
+
+	if (!expect_kind(build, place, DOC_SCALAR))
+		return;
+	why = addr_parse(slice_of(place->doc->text), true, &service->listen[service->n_listen]);
+	if (why)
+		complain(build, place, "'listen: %.64s': %s", place->doc->text, why);
+	else
+		service->n_listen++;
+}
+
+static void read_listen(struct build *build, const struct place *place, void *out)
+{
+	struct service_spec *service = out;
+	uint32_t n = place->doc->kind == DOC_LIST ? doc_count(place->doc) : 1;
+
+	if (n > MAX_LISTEN) {
+		complain(build, place, "'listen': at most %d addresses", MAX_LISTEN);
+		return;
+	}
+	service->listen = build_array(build, n, sizeof(*service->listen));
+	if (!service->listen)
+		return;
+	if (place->doc->kind != DOC_LIST) {
+		read_listen_one(build, place, service);
+		return;
+	}
+	for (const struct doc *child = place->doc->first; child; child = child->next) {
+		struct place at = place_child(place, child, "listen");
+
+		read_listen_one(build, &at, service);
+	}
+}
+
+#define ROUTE(name) offsetof(struct route_spec, name), 0, sizeof(((struct route_spec *)NULL)->name)
+
+static const struct key route_keys[] = {
+	{"host", KEY_TEXT, ROUTE(host), NULL, NULL}, {"path", KEY_TEXT, ROUTE(path), NULL, NULL},
+	{"pool", KEY_TEXT, ROUTE(pool), NULL, NULL}, {"method", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"pools", KEY_LATER, 0, 0, 0, NULL, NULL},   {"redirect", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"headers", KEY_LATER, 0, 0, 0, NULL, NULL}, {"timeouts", KEY_LATER, 0, 0, 0, NULL, NULL},
+};
+
+static void read_route(struct build *build, const struct place *place, struct route_spec *route)
+{
+	keys_read(build, place, route_keys, COUNT(route_keys), route);
+	for (char *c = route->host; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	if (route->path[0] && route->path[0] != '/')
+		complain(build, place, "'path: %.64s': must begin with '/'", route->path);
+	if (place->doc->kind == DOC_MAP && !doc_get(place->doc, "pool"))
+		complain(build, place, "'pool' is missing: a route leads to one");
+}
+
+static void read_routes(struct build *build, const struct place *place, void *out)
+{
+	struct service_spec *service = out;
+	uint32_t n = doc_count(place->doc);
+
+	if (!expect_kind(build, place, DOC_LIST))
+		return;
+	if (n == 0 || n > MAX_ROUTES) {
+		complain(build, place, "'routes': from 1 to %d of them", MAX_ROUTES);
+		return;
+	}
+	free(service->routes); /* "pool:" was given too, which check.c reports */
+	service->n_routes = 0;
+	service->routes = build_array(build, n, sizeof(*service->routes));
+	for (const struct doc *child = place->doc->first; service->routes && child;
+	     child = child->next) {
+		struct place at = place_child(place, child, "route");
+
+		read_route(build, &at, &service->routes[service->n_routes++]);
+	}
+}
+
+/* "pool: web" is one route that everything takes. */
+static void read_pool(struct build *build, const struct place *place, void *out)
+{
+	struct service_spec *service = out;
+
+	if (!expect_kind(build, place, DOC_SCALAR) || service->routes)
+		return;
+	service->routes = build_array(build, 1, sizeof(*service->routes));
+	if (!service->routes)
+		return;
+	(void)snprintf(service->routes[0].pool, sizeof(service->routes[0].pool), "%.63s",
+		       place->doc->text);
+	service->n_routes = 1;
+}
+
+#define TIMEOUT(name) KEY_DURATION, offsetof(struct timeouts_spec, name), 1, DAY_MS, NULL, NULL
+
+static const struct key timeout_keys[] = {
+	{"client-header", TIMEOUT(client_header)},
+	{"client-body", TIMEOUT(client_body)},
+	{"client-idle", TIMEOUT(client_idle)},
+	{"connect", TIMEOUT(connect)},
+	{"response-header", TIMEOUT(response_header)},
+	{"response-idle", TIMEOUT(response_idle)},
+	{"tunnel", TIMEOUT(tunnel)},
+	{"drain", TIMEOUT(drain)},
+	{"queue", KEY_LATER, 0, 0, 0, NULL, NULL},
+};
+
+static void read_timeouts(struct build *build, const struct place *place, void *out)
+{
+	keys_read(build, place, timeout_keys, COUNT(timeout_keys), out);
+}
+
+#define FIELD(name) offsetof(struct service_spec, name)
+
+static const struct key service_keys[] = {
+	{"listen", KEY_OBJECT, 0, 0, 0, NULL, read_listen},
+	{"protocol", KEY_WORD, FIELD(protocol), 0, 0, &protocol_names, NULL},
+	{"path", KEY_WORD, FIELD(path), 0, 0, &path_names, NULL},
+	{"forward", KEY_WORD, FIELD(forward), 0, 0, &forward_names, NULL},
+	{"pool", KEY_OBJECT, 0, 0, 0, NULL, read_pool},
+	{"routes", KEY_OBJECT, 0, 0, 0, NULL, read_routes},
+	{"enabled", KEY_BOOL, FIELD(enabled), 0, 0, NULL, NULL},
+	{"timeouts", KEY_OBJECT, FIELD(timeouts), 0, 0, NULL, read_timeouts},
+	{"max-connections", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"flow-timeouts", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"snat-addresses", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"allow", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"deny", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"rate", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"proxy-protocol", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"trusted-proxies", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"access-log", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"sticky", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"hash", KEY_LATER, 0, 0, 0, NULL, NULL},
+};
+
+static void read_service(struct build *build, const struct place *place,
+			 struct service_spec *service)
+{
+	if (!expect_name(build, place, place->doc->key))
+		return;
+	(void)snprintf(service->name, sizeof(service->name), "%s", place->doc->key);
+	service->enabled = true;
+	service->timeouts = (struct timeouts_spec){.client_header = 10000,
+						   .client_body = 30000,
+						   .client_idle = 60000,
+						   .connect = 3000,
+						   .response_header = 30000,
+						   .response_idle = 30000,
+						   .tunnel = 3600000,
+						   .drain = 30000};
+	keys_read(build, place, service_keys, COUNT(service_keys), service);
+	if (service->protocol == PROTOCOL_HTTP && !doc_get(place->doc, "path"))
+		service->path = PATH_PROXY;
+}
+
+void read_services(struct build *build, const struct place *place, void *out)
+{
+	struct config *config = out;
+	uint32_t n = doc_count(place->doc);
+
+	if (place->doc->kind == DOC_NULL || !expect_kind(build, place, DOC_MAP))
+		return;
+	if (n >= LB_MAX_SERVICES) {
+		complain(build, place, "%u services: at most %u", n, LB_MAX_SERVICES - 1);
+		return;
+	}
+	config->services = build_array(build, n, sizeof(*config->services));
+	for (const struct doc *child = place->doc->first; config->services && child;
+	     child = child->next) {
+		struct place at = place_child(place, child, child->key);
+
+		read_service(build, &at, &config->services[config->n_services++]);
+	}
+}
