@@ -294,6 +294,7 @@ static void freeing_the_loop_runs_what_was_deferred(void **state)
 	(void)state;
 	f.deferred.run = defer_again;
 	loop_defer(f.loop, &f.deferred);
+	timer_stop(f.loop, &f.guard);
 	loop_free(f.loop);
 	assert_int_equal(f.calls, 3);
 	assert_int_equal(loop_new(&f.loop), 0);
