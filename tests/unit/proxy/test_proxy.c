@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "rig.h"
+
+#define HEAD_END "\r\n\r\n"
+#define GET	 "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+#define OK	 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+static void serve_ok(struct origin *origin, int fd, unsigned n)
+{
+	char text[8192];
+
+	(void)n;
+	while (rig_read_until(fd, text, sizeof(text), HEAD_END) > 0) {
+		atomic_fetch_add(&origin->requests, 1);
+		rig_say(fd, OK);
+	}
+}
+
+/* Answers a request when the test says so, by a byte in its pipe. */
+static void serve_on_demand(struct origin *origin, int fd, unsigned n)
+{
+	const int *pipe_fd = origin->script;
+	char text[8192];
+	char go;
+
+	(void)n;
+	if (rig_read_until(fd, text, sizeof(text), HEAD_END) <= 0)
+		return;
+	atomic_fetch_add(&origin->requests, 1);
+	if (read(*pipe_fd, &go, 1) == 1)
+		rig_say(fd, OK);
+	rig_closed(fd, RIG_WAIT_S * 1000);
+}
+
+static void on_drained(void *ctx)
+{
+	struct rig *rig = ctx;
+
+	rig->drained = true;
+	loop_stop(rig->loop);
+}
+
+static void wait_for_request(struct origin *origin)
+{
+	uint64_t until = clock_ms() + RIG_WAIT_S * 1000;
+
+	while (atomic_load(&origin->requests) == 0)
+		assert_true(clock_ms() < until);
+}
+
+static bool refuses(const struct addr *addr)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(addr, &ss);
+	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int result = connect(fd, (struct sockaddr *)&ss, len);
+
+	close(fd);
+	return result < 0;
+}
+
+static void a_drain_closes_idle_clients_and_lets_requests_finish(void **state)
+{
+	int ends[2];
+	struct rig *rig;
+	char text[4096];
+	int idle, busy;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	rig = rig_new(serve_on_demand, &ends[0]);
+	rig_begin(rig);
+	idle = rig_connect(&rig->addr);
+	busy = rig_connect(&rig->addr);
+	rig_say(busy, GET);
+	wait_for_request(&rig->origin);
+	proxy_drain(rig->proxy, 60000, on_drained, rig);
+	assert_true(rig_closed(idle, RIG_WAIT_S * 1000));
+	assert_true(refuses(&rig->addr));
+	assert_int_equal(write(ends[1], "g", 1), 1);
+	assert_true(rig_read_until(busy, text, sizeof(text), NULL) > 0);
+	assert_non_null(strstr(text, "200 OK"));
+	assert_non_null(strstr(text, "Connection: close"));
+	rig_run(rig, RIG_WAIT_S * 1000);
+	assert_true(rig->drained);
+	close(idle);
+	close(busy);
+	close(ends[1]);
+	rig_free(rig);
+	close(ends[0]);
+}
+
+static void a_drain_ends_what_is_left_at_its_deadline(void **state)
+{
+	int ends[2];
+	struct rig *rig;
+	int busy;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	rig = rig_new(serve_on_demand, &ends[0]);
+	rig_begin(rig);
+	busy = rig_connect(&rig->addr);
+	rig_say(busy, GET);
+	wait_for_request(&rig->origin);
+	proxy_drain(rig->proxy, 50, on_drained, rig);
+	rig_run(rig, RIG_WAIT_S * 1000);
+	assert_true(rig->drained);
+	assert_true(rig_closed(busy, RIG_WAIT_S * 1000));
+	close(busy);
+	close(ends[1]);
+	rig_free(rig);
+	close(ends[0]);
+}
+
+static void a_proxy_freed_before_its_drain_was_told_is_freed_once(void **state)
+{
+	struct rig *rig = rig_new(serve_ok, NULL);
+
+	(void)state;
+	rig_begin(rig);
+	proxy_drain(rig->proxy, 50, on_drained, rig);
+	proxy_free(rig->proxy);
+	rig->proxy = NULL;
+	rig_run(rig, 20);
+	assert_false(rig->drained);
+	rig_free(rig);
+}
+
+static void unlisten_ends_its_idle_clients_and_frees_the_address(void **state)
+{
+	struct rig *rig = rig_new(serve_ok, NULL);
+	struct error err;
+	char text[4096];
+	int fd;
+
+	(void)state;
+	rig_begin(rig);
+	fd = rig_connect(&rig->addr);
+	rig_say(fd, GET);
+	assert_true(rig_read_until(fd, text, sizeof(text), "\r\n\r\nhi") > 0);
+	proxy_unlisten(rig->proxy, &rig->addr);
+	assert_true(rig_closed(fd, RIG_WAIT_S * 1000));
+	close(fd);
+	/* At once again, while the workers may not have closed the old ones. */
+	assert_int_equal(proxy_listen(rig->proxy, RIG_SERVICE, &rig->addr, &err), 0);
+	fd = rig_connect(&rig->addr);
+	rig_say(fd, GET);
+	assert_true(rig_read_until(fd, text, sizeof(text), "\r\n\r\nhi") > 0);
+	close(fd);
+	rig_free(rig);
+}
+
+static void an_address_in_use_is_refused_with_a_sentence(void **state)
+{
+	struct rig *rig = rig_new(NULL, NULL);
+	struct error err = {0};
+	struct addr taken;
+	int fd = rig_listen(&taken);
+
+	(void)state;
+	rig_begin(rig);
+	assert_int_equal(proxy_listen(rig->proxy, RIG_SERVICE, &taken, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.message, "cannot bind '127.0.0.1:"));
+	assert_int_equal(proxy_listen(rig->proxy, RIG_SERVICE, &rig->addr, &err), -EADDRINUSE);
+	close(fd);
+	rig_free(rig);
+}
+
+/* ---- Publishing under load ------------------------------------------------------------------ */
+
+#define LOAD_CLIENTS  4
+#define LOAD_REQUESTS 300
+
+struct load {
+	struct rig *rig;
+	unsigned good;
+	pthread_t thread;
+};
+
+static void *load_run(void *ctx)
+{
+	struct load *load = ctx;
+	char text[4096];
+	int fd = rig_connect(&load->rig->addr);
+
+	for (int i = 0; i < LOAD_REQUESTS; i++) {
+		rig_say(fd, GET);
+		if (rig_read_until(fd, text, sizeof(text), "\r\n\r\nhi") <= 0)
+			break;
+		load->good += strstr(text, "200 OK") != NULL;
+	}
+	close(fd);
+	return NULL;
+}
+
+static void snapshots_published_under_load_fail_no_request_and_are_freed(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct load loads[LOAD_CLIENTS] = {0};
+	unsigned published = 1;
+
+	(void)state;
+	rig->protocol = PROTOCOL_HTTP;
+	rig_open(rig, 2);
+	rig->origin.serve = serve_ok;
+	origin_start(&rig->origin);
+	rig->origins[rig->n_origins++] = rig->origin.addr;
+	rig_begin(rig);
+	for (int i = 0; i < LOAD_CLIENTS; i++) {
+		loads[i].rig = rig;
+		assert_int_equal(pthread_create(&loads[i].thread, NULL, load_run, &loads[i]), 0);
+	}
+	while (published < 100) {
+		rig_publish(rig);
+		published++;
+		rig_run(rig, 2);
+	}
+	for (int i = 0; i < LOAD_CLIENTS; i++) {
+		pthread_join(loads[i].thread, NULL);
+		assert_int_equal(loads[i].good, LOAD_REQUESTS);
+	}
+	rig_run(rig, 100); /* the workers are idle: all but the current one go */
+	assert_int_equal(rig->freed, published - 1);
+	rig_free(rig);
+}
+
+/* ---- Names, routes -------------------------------------------------------------------------- */
+
+#include "proxy/route.h"
+
+static void the_first_route_that_fits_is_taken(void **state)
+{
+	static struct route_spec routes[] = {
+		{.host = "api.example.com", .path = "/v1/"},
+		{.host = "*.example.com"},
+		{.host = "", .path = "/static"},
+	};
+	static const struct service_spec spec = {.routes = routes, .n_routes = 3};
+	static const struct {
+		const char *host, *target;
+		int want;
+	} cases[] = {
+		{"api.example.com", "/v1/x", 0},
+		{"API.Example.com:8080", "/v1/", 0},
+		{"api.example.com.", "/v1/?q", 0},
+		{"api.example.com", "/v1?x=/v1/", 1},
+		{"a.b.example.com", "/", 1},
+		{"example.com", "/", -ENOENT},
+		{"badexample.com", "/", -ENOENT},
+		{"other", "/static/x", 2},
+		{"", "/static", 2},
+		{"[::1]:80", "/static", 2},
+		{"other", "*", -ENOENT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(
+			route_find(&spec, slice_of(cases[i].host), slice_of(cases[i].target)),
+			cases[i].want);
+}
+
+static void words_and_values_agree(void **state)
+{
+	(void)state;
+	assert_int_equal(strtable_value(&protocol_names, SLICE("http")), PROTOCOL_HTTP);
+	assert_int_equal(strtable_value(&path_names, SLICE("proxy")), PATH_PROXY);
+	assert_int_equal(strtable_value(&forward_names, SLICE("gue")), FORWARD_GUE);
+	assert_int_equal(strtable_value(&forward_names, SLICE("x")), -1);
+	assert_int_equal(FORWARD_GUE, LB_FORWARD_GUE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_drain_closes_idle_clients_and_lets_requests_finish),
+		cmocka_unit_test(a_drain_ends_what_is_left_at_its_deadline),
+		cmocka_unit_test(a_proxy_freed_before_its_drain_was_told_is_freed_once),
+		cmocka_unit_test(unlisten_ends_its_idle_clients_and_frees_the_address),
+		cmocka_unit_test(an_address_in_use_is_refused_with_a_sentence),
+		cmocka_unit_test(snapshots_published_under_load_fail_no_request_and_are_freed),
+		cmocka_unit_test(the_first_route_that_fits_is_taken),
+		cmocka_unit_test(words_and_values_agree),
+	};
+
+	return cmocka_run_group_tests_name("proxy", tests, NULL, NULL);
+}
