@@ -13,7 +13,8 @@ static bool parse_ip(struct slice text, int family, uint8_t ip[static 16])
 {
 	char copy[INET6_ADDRSTRLEN];
 
-	if (text.len == 0 || text.len >= sizeof(copy))
+	/* A NUL would hide what follows it from inet_pton(). */
+	if (text.len == 0 || text.len >= sizeof(copy) || memchr(text.ptr, '\0', text.len))
 		return false;
 	memcpy(copy, text.ptr, text.len);
 	copy[text.len] = '\0';

@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@ void buffer_clear(struct buffer *buffer)
 {
 	buffer->len = 0;
 	buffer->failed = false;
+	if (buffer->ptr)
+		buffer->ptr[0] = '\0';
 }
 
 /* Room for <more> bytes and a NUL. */
@@ -24,6 +27,10 @@ static bool reserve(struct buffer *buffer, size_t more)
 	size_t size = buffer->size ? buffer->size : 128;
 	char *ptr;
 
+	if (more > SIZE_MAX / 4 - buffer->len) {
+		buffer->failed = true;
+		return false;
+	}
 	while (size - buffer->len <= more)
 		size *= 2;
 	if (size == buffer->size)

@@ -88,15 +88,15 @@ static void *writer(void *unused)
 
 int log_start(void)
 {
-	int err = pthread_create(&queue.thread, NULL, writer, NULL);
+	int err;
 
-	if (err)
-		return -err;
+	/* The writer looks at <stopping> first of all, and finds it unlocked with all set. */
 	pthread_mutex_lock(&queue.lock);
-	queue.running = true;
 	queue.stopping = false;
+	err = pthread_create(&queue.thread, NULL, writer, NULL);
+	queue.running = err == 0;
 	pthread_mutex_unlock(&queue.lock);
-	return 0;
+	return -err;
 }
 
 void log_stop(void)
@@ -134,6 +134,15 @@ static void enqueue(const char *line)
 	pthread_mutex_unlock(&queue.lock);
 }
 
+/* Text of peers may be in a message: it must not begin lines of its own, or move a cursor. */
+static void blank_controls(char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+	}
+}
+
 void log_write(enum log_level level, const char *fmt, ...)
 {
 	char line[LINE_MAX_LEN];
@@ -155,6 +164,8 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_end(args);
 	if (n > 0)
 		used += (size_t)n < sizeof(line) - used - 2 ? (size_t)n : sizeof(line) - used - 2;
+	line[used] = '\0';
+	blank_controls(line);
 	line[used] = '\n';
 	line[used + 1] = '\0';
 	enqueue(line);
