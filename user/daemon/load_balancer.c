@@ -148,8 +148,9 @@ static int read_file(struct load_balancer *lb, struct doc **ret_file, struct err
 		config_free(alone);
 	}
 	if (!file)
-		(void)error_set(err, -EINVAL, report.field, "%.*s", (int)sizeof(err->message) - 1,
-				report.text.ptr ? report.text.ptr : "out of memory");
+		(void)error_set(err, -EINVAL, report.field, "%.*s",
+				report.text.len ? (int)report.text.len - 1 : 0, /* its last '\n' */
+				report.text.len ? report.text.ptr : "");
 	else
 		*ret_file = file;
 	report_fini(&report);
