@@ -102,6 +102,15 @@ static enum flow client_left(struct exchange *x)
 	return cut(x);
 }
 
+/* The client's own fault, found after its head was accepted. */
+static enum flow blame_client(struct exchange *x, unsigned status, const char *why)
+{
+	if (worker_may_log(x->worker))
+		log_warning("request of service '%s' at backend '%s' refused with %u: %s",
+			    worker_service_name(x->worker, x->service_id), x->backend, status, why);
+	return x->state == EXCHANGE_REQUESTING ? refuse(x, status) : cut(x);
+}
+
 static enum flow complete(struct exchange *x)
 {
 	struct client *client = x->client;
@@ -173,7 +182,7 @@ static enum flow send_request(struct exchange *x, uint64_t *progress)
 		x->deaf = true;
 		break;
 	case PUMP_MALFORMED:
-		return x->state == EXCHANGE_REQUESTING ? refuse(x, 400) : cut(x);
+		return blame_client(x, 400, pump.why);
 	case PUMP_TRUNCATED:
 	case PUMP_FROM_ERROR:
 		return client_left(x);
@@ -286,7 +295,8 @@ static enum flow responding(struct exchange *x, uint64_t *progress)
 	*progress += pump.moved;
 	switch (result) {
 	case PUMP_BLOCKED:
-		return FLOW_WAIT;
+		/* Between two parts of a response nothing else would tell. */
+		return transport_broken(&pump.to->transport) ? client_left(x) : FLOW_WAIT;
 	case PUMP_AGAIN:
 		loop_run_again(x->worker->loop, &from->transport.source);
 		return FLOW_WAIT;
@@ -404,7 +414,7 @@ static enum flow timed_out(struct exchange *x)
 	case WAIT_CONNECT:
 		return lost(x, "connect_timeout", true);
 	case WAIT_CLIENT_BODY:
-		return refuse(x, 408);
+		return blame_client(x, 408, "client_body_timeout");
 	case WAIT_RESPONSE_HEAD:
 		attempt_failed(x, "response_timeout");
 		return refuse(x, 504);

@@ -53,6 +53,7 @@ void client_count_bytes(struct client *client)
 
 static void count_status(struct client *client, unsigned status)
 {
+	client->answered = true;
 	count(&client->session.counts->status[status / 100 < 6 ? status / 100 : 0], 1);
 }
 
@@ -156,6 +157,7 @@ static void begin_request(struct client *client, struct http_head *head, size_t 
 	struct exchange *exchange;
 
 	count(&client->session.counts->requests, 1);
+	client->answered = false;
 	client->minor = head->minor;
 	client->head_only = head->method == HTTP_HEAD;
 	client->keep_alive = head->keep_alive && !client->retiring && !worker->draining;
@@ -346,6 +348,8 @@ void client_exchange_cut(struct client *client)
 		channel->writer.framing == HTTP_BODY_UNTIL_CLOSE && !channel->writer.done;
 
 	client->exchange = NULL;
+	if (!client->answered)
+		count_status(client, 0);
 	if (channel_flush(channel) >= 0 && looks_whole)
 		transport_reset(&channel->transport);
 	close_client(client);
@@ -366,8 +370,11 @@ static void abort_client(struct session *session)
 {
 	struct client *client = container_of(session, struct client, session);
 
-	if (client->exchange)
+	if (client->exchange) {
 		exchange_abort(client->exchange);
+		if (!client->answered)
+			count_status(client, 0);
+	}
 	client->exchange = NULL;
 	close_client(client);
 }

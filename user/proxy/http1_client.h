@@ -34,6 +34,7 @@ struct client {
 	struct exchange *exchange; /* HTTP/1 has at most one */
 	bool keep_alive;	   /* after the current request */
 	bool retiring;
+	bool answered;	/* the current request has its status */
 	bool head_only; /* the current request is HEAD */
 	unsigned minor; /* of the current request's version */
 	uint64_t counted_in, counted_out;

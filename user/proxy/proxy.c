@@ -213,7 +213,7 @@ static int open_socket(struct listener *listener, const struct addr *addr)
 static int binding_new(struct proxy *proxy, const struct addr *addr, struct binding **ret_binding)
 {
 	uint32_t n = proxy->n_workers;
-	struct binding *binding = calloc(1, sizeof(*binding) + n * sizeof(binding->listeners[0]));
+	struct binding *binding = calloc(1, sizeof(*binding) + n * sizeof(void *));
 	int err = -ENOMEM;
 
 	if (!binding)
@@ -397,9 +397,7 @@ int proxy_start(struct loop *loop, uint32_t workers, struct proxy **ret_proxy, s
 /* The workers have freed the listeners. */
 static void free_bindings(struct list *bindings)
 {
-	struct list *node;
-
-	while ((node = list_pop(bindings)))
+	list_for_each_safe (node, bindings)
 		free(container_of(node, struct binding, node));
 }
 

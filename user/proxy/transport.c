@@ -29,6 +29,11 @@ void transport_close(struct transport *transport)
 	transport->source.fd = -1;
 }
 
+bool transport_broken(const struct transport *transport)
+{
+	return transport_hung_up(transport) && socket_error(transport->source.fd) < 0;
+}
+
 void transport_drop(int fd)
 {
 	socket_close_reset(fd);
@@ -71,8 +76,13 @@ ssize_t transport_write(struct transport *transport, const void *data, size_t si
 	do {
 		n = send(transport->source.fd, data, size, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EAGAIN)
-		return -errno;
+	if (n < 0 && errno != EAGAIN) {
+		int err = errno;
+
+		/* The peer may have spoken before it closed, or there is an error to read. */
+		transport->source.ready |= LOOP_READ;
+		return -err;
+	}
 	if (n < (ssize_t)size)
 		transport->source.ready &= ~(unsigned)LOOP_WRITE;
 	return n < 0 ? -EAGAIN : n;

@@ -219,6 +219,12 @@ struct rig {
 	struct origin origin;
 };
 
+/* Rows are written by workers at any time. */
+static inline uint64_t rig_read(const __u64 *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
 static inline void rig_on_free(void *ctx, struct snapshot *snapshot)
 {
 	struct rig *rig = ctx;

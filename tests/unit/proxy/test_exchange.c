@@ -320,8 +320,9 @@ static void one_backend_connection_serves_many_requests(void **state)
 	assert_int_equal(stats.status[2], 50);
 	assert_int_equal(stats.opened, 1);
 	assert_int_equal(stats.bytes_in, 50 * strlen(GET));
-	assert_true(rig->live[0].proxy_bytes_in > 0 && rig->live[0].proxy_bytes_out > 0);
-	assert_true(rig->live[0].latency_us > 0);
+	assert_true(rig_read(&rig->live[0].proxy_bytes_in) > 0 &&
+		    rig_read(&rig->live[0].proxy_bytes_out) > 0);
+	assert_true(rig_read(&rig->live[0].latency_us) > 0);
 	rig_free(rig);
 }
 
@@ -352,7 +353,7 @@ static void a_dead_idle_connection_costs_no_request(void **state)
 		assert_non_null(strstr(text, "200 OK"));
 	}
 	close(fd);
-	assert_int_equal(rig->live[0].proxy_failed, 0);
+	assert_int_equal(rig_read(&rig->live[0].proxy_failed), 0);
 	rig_free(rig);
 }
 
