@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config/config.h"
+
+#define POOL \
+	"pools:\n" \
+	"  web:\n" \
+	"    backends:\n" \
+	"      - {address: 10.0.1.11:8080}\n"
+
+#define SERVICE \
+	"services:\n" \
+	"  front:\n" \
+	"    listen: 10.0.0.100:80\n" \
+	"    pool: web\n"
+
+struct row {
+	const char *name;
+	const char *yaml;
+	const char *expected; /* all messages, or "" for a good file */
+};
+
+static const struct row rows[] = {
+	{"a whole file is good", POOL SERVICE, ""},
+	{"an empty file is good", "", ""},
+	{"an unknown key gets a hint", POOL SERVICE "wrokers: 2\n",
+	 "t:9:10: unknown key 'wrokers': did you mean 'workers'?\n"},
+	{"a key of the design that is not built is refused", POOL SERVICE "tracing: on\n",
+	 "t:9:10: 'tracing' is known but not supported by this version: remove it\n"},
+	{"a duplicate key is a syntax error", "workers: 1\nworkers: 2\n",
+	 "t:2:1: 'workers' is here already: keep one of the two\n"},
+	{"an anchor is refused", "workers: &a 1\n",
+	 "t:1:10: anchors and aliases are not allowed: write it out\n"},
+	{"a second document is refused", "workers: 1\n---\nworkers: 2\n",
+	 "t:2:1: a second document is not allowed\n"},
+	{"a weight out of range says the range",
+	 "pools:\n  web:\n    backends:\n      - {address: 10.0.1.11:80, weight: 257}\n",
+	 "t:4:41: 'weight: 257': must be a number from 0 to 256\n"},
+	{"a bad address says why", "pools:\n  web:\n    backends:\n      - {address: web1:80}\n",
+	 "t:4:19: 'address: web1:80': not an address (10.0.0.1:80 or \"[fd00::1]:80\"; names are "
+	 "not "
+	 "looked up)\n"},
+	{"two backends of one name",
+	 "pools:\n  web:\n    backends:\n      - {address: 10.0.1.1:80, name: a}\n"
+	 "      - {address: 10.0.1.2:80, name: a}\n",
+	 "t:5:9: backend 'a' is in this pool already: give it another name\n"},
+	{"a missing pool gets a hint",
+	 POOL "services:\n  front:\n    listen: 10.0.0.100:80\n    pool: wbe\n",
+	 "t:8:11: there is no pool 'wbe': did you mean 'web'?\n"},
+	{"overlapping listeners name the other service",
+	 POOL SERVICE "  back:\n    listen: 10.0.0.100:80\n    pool: web\n",
+	 "t:10:13: '10.0.0.100:80' overlaps a listener of service 'front'\n"},
+	{"a wildcard proxy listener overlaps a kernel service",
+	 POOL SERVICE "  back:\n    listen: \"[::]:80\"\n    protocol: http\n    pool: web\n",
+	 "t:10:13: '[::]:80' overlaps a listener of service 'front'\n"},
+	{"http does not run in the kernel",
+	 POOL "services:\n  front:\n    listen: 10.0.0.100:80\n    protocol: http\n"
+	      "    path: kernel\n    pool: web\n",
+	 "t:9:11: 'protocol: http' needs 'path: proxy': leave path out\n"},
+	{"a duration needs a unit", "pools:\n  web:\n    health: {interval: 2}\n",
+	 "t:3:24: 'interval: 2': must be a duration like 200ms, 2s, 5m or 1h\n"},
+	{"every mistake is in one report",
+	 "workers: 0\npools:\n  web:\n    algorithm: round-robbin\nservices:\n  front:\n"
+	 "    listen: 10.0.0.100\n    pool: web\n",
+	 "t:1:10: 'workers: 0': must be a number from 1 to 64\n"
+	 "t:4:16: 'algorithm: round-robbin' is unknown: did you mean 'round-robin'\n"
+	 "t:7:13: 'listen: 10.0.0.100': the port is missing\n"},
+	{"a list where a value belongs", "workers: [1]\n",
+	 "t:1:10: 'workers' must be a single value, not a list\n"},
+};
+
+static void each_file_gets_exactly_its_messages(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config *config = NULL;
+		struct report report;
+		struct doc *doc;
+		const char *got;
+
+		report_init(&report, "t");
+		doc = doc_from_yaml(rows[i].yaml, strlen(rows[i].yaml), "t", &report);
+		if (doc)
+			config = config_build(doc, &report);
+		got = report.text.ptr ? report.text.ptr : "";
+		if (strcmp(got, rows[i].expected) != 0)
+			fail_msg("%s: expected\n%s, got\n%s", rows[i].name, rows[i].expected, got);
+		assert_int_equal(config != NULL, rows[i].expected[0] == '\0');
+		config_free(config);
+		doc_free(doc);
+		report_fini(&report);
+	}
+}
+
+static struct config *merged(const char *patch, struct report *report)
+{
+	json_t *json = json_loads(patch, 0, NULL);
+	struct doc *base = doc_from_yaml(POOL SERVICE, strlen(POOL SERVICE), "t", report);
+	struct doc *over = doc_from_json(json, report);
+	struct config *config;
+
+	assert_non_null(json);
+	assert_int_equal(doc_merge(base, over), 0);
+	config = config_build(base, report);
+	doc_free(base);
+	doc_free(over);
+	json_decref(json);
+	return config;
+}
+
+static void the_overlay_changes_adds_and_removes_backends(void **state)
+{
+	struct report report;
+	struct config *config;
+
+	(void)state;
+	report_init(&report, "t");
+	config = merged("{\"pools\": {\"web\": {\"backends\": {"
+			"\"10.0.1.11:8080\": {\"admin\": \"draining\"},"
+			"\"web_2\": {\"address\": \"10.0.1.12:8080\", \"weight\": 3}}}}}",
+			&report);
+	assert_non_null(config);
+	assert_int_equal(config->pools[0].pool.n_backends, 2);
+	assert_int_equal(config->pools[0].pool.backends[0].admin, ADMIN_DRAINING);
+	assert_string_equal(config->pools[0].pool.backends[1].name, "web_2");
+	assert_int_equal(config->pools[0].pool.backends[1].weight, 3);
+	config_free(config);
+	config = merged("{\"pools\": {\"web\": {\"backends\": {\"10.0.1.11:8080\": null}}}}",
+			&report);
+	assert_non_null(config);
+	assert_int_equal(config->pools[0].pool.n_backends, 0);
+	config_free(config);
+	report_fini(&report);
+}
+
+static void an_api_mistake_names_its_field(void **state)
+{
+	struct report report;
+
+	(void)state;
+	report_init(&report, "t");
+	assert_null(merged("{\"pools\": {\"web\": {\"health\": {\"interval_ms\": 1}}}}", &report));
+	assert_string_equal(report.field, "pools.web.health.interval");
+	assert_string_equal(report.message, "'interval: 1ms': must be from 10ms to 3600000ms");
+	report_fini(&report);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_file_gets_exactly_its_messages),
+		cmocka_unit_test(the_overlay_changes_adds_and_removes_backends),
+		cmocka_unit_test(an_api_mistake_names_its_field),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
