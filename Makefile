@@ -15,7 +15,8 @@ comma := ,
 ifeq ($(SAN),1)
 override SAN := address,undefined
 endif
-B ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+B ?= build
+override B := $(B)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 
