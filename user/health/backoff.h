@@ -5,7 +5,8 @@
  * For: check.c. Owns: nothing. Knows: the words of health.h. The dice are the caller's.
  *
  * Delays run from the start of one probe to the start of the next. Chance only ever shortens the
- * interval, so that a backend that stops is down after fall * interval + timeout at the latest.
+ * interval, so that a backend that stops is down after fall * interval + timeout at the latest
+ * (with a timeout no longer than the interval: probes do not overlap).
  */
 #ifndef HEALTH_BACKOFF_H
 #define HEALTH_BACKOFF_H

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "base/clock.h"
 #include "net/socket.h"
 
 static const struct health_ops *const types[] = {
@@ -77,7 +78,7 @@ static void on_ready(struct source *source)
 	if (probe->phase == PROBE_CONNECTING) {
 		if (!(source->ready & LOOP_WRITE))
 			return;
-		err = socket_error(source->fd);
+		err = socket_connected(source->fd);
 		if (err) {
 			finish(probe, reason_of_connect(err));
 			return;
@@ -128,5 +129,8 @@ void probe_start(struct probe *probe, const struct health_spec *spec, const stru
 		probe->on_done(probe, reason_of_connect(err));
 		return;
 	}
-	timer_start(probe->loop, &probe->timeout, spec->timeout_ms);
+	/* Timers count from the start of the turn, which may be long over when thousands of probes
+	 * begin in one: each still gets its whole timeout. */
+	timer_start(probe->loop, &probe->timeout,
+		    spec->timeout_ms + clock_ms() - loop_now_ms(probe->loop));
 }

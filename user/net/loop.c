@@ -14,6 +14,7 @@
 #include "net/wheel.h"
 
 #define EVENTS_PER_WAIT 256
+#define WAITS_PER_TURN	256 /* 65536 events */
 
 struct loop {
 	int epoll_fd;
@@ -307,6 +308,20 @@ static int wait_for_events(struct loop *loop, struct epoll_event *events)
 	return n;
 }
 
+/*
+ * All that has happened, not only the first of it: after a long turn there is much, and timers run
+ * after it. No callback comes in between, and an edge is told once, so this ends.
+ */
+static void queue_more_events(struct loop *loop, struct epoll_event *events)
+{
+	int n = EVENTS_PER_WAIT;
+
+	for (int i = 1; n == EVENTS_PER_WAIT && i < WAITS_PER_TURN; i++) {
+		n = epoll_wait(loop->epoll_fd, events, EVENTS_PER_WAIT, 0);
+		queue_events(loop, events, n);
+	}
+}
+
 static int turn(struct loop *loop)
 {
 	struct epoll_event events[EVENTS_PER_WAIT];
@@ -315,6 +330,8 @@ static int turn(struct loop *loop)
 	if (n < 0)
 		return n;
 	queue_events(loop, events, n);
+	if (n == EVENTS_PER_WAIT)
+		queue_more_events(loop, events);
 	run_sources(loop); /* before timers: an answer that came in time is no timeout */
 	run_timers(loop);
 	run_mail(loop);

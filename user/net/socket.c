@@ -144,6 +144,22 @@ int socket_error(int fd)
 	return -err;
 }
 
+int socket_connected(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	struct addr local_addr, peer_addr;
+	int err = socket_error(fd);
+
+	if (err)
+		return err;
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
+		return -errno;
+	if (addr_from_sockaddr(&peer, &peer_addr) < 0 || socket_local(fd, &local_addr) < 0)
+		return 0;
+	return addr_equal(&local_addr, &peer_addr) ? -ECONNREFUSED : 0;
+}
+
 /* Errors of the connection, not of the listener: accept(2) says to go on as after EAGAIN. Asking
  * again is right with edges, since others may wait behind it. */
 static bool accept_skips(int err)

@@ -18,6 +18,10 @@ int socket_listen_unix(const char *path, unsigned mode);
 /* Starts a connect; it is done when the socket turns writable (then ask socket_error). */
 int socket_connect_tcp(const struct addr *addr, int *ret_fd);
 int socket_error(int fd); /* SO_ERROR as 0 or -errno */
+/* How a connect ended: socket_error(), and -ECONNREFUSED when the kernel chose the target's own
+ * port as ours and so connected the socket to itself, as can be on one host with nobody listening.
+ */
+int socket_connected(int fd);
 /* The next connection with TCP_NODELAY, or -EAGAIN; <ret_peer> may be NULL. */
 int socket_accept(int fd, struct addr *ret_peer);
 int socket_local(int fd, struct addr *ret_addr);

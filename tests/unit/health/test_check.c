@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -69,6 +73,44 @@ static void a_tcp_check_needs_the_connection_only_and_may_have_its_own_port(void
 	run_until_results(1);
 	assert_int_equal(f.reason, HEALTH_OK);
 	assert_int_equal(f.status, HEALTH_IS_UP);
+}
+
+/* A network namespace of our own with two local ports to choose from, so that every second connect
+ * to one of them comes from itself. False: not allowed to make one. */
+static bool make_narrow_namespace(void)
+{
+	static const char range[] = "40000 40001";
+	struct ifreq up = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	int fd, done;
+
+	if (unshare(CLONE_NEWNET) < 0)
+		return false;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	done = ioctl(fd, SIOCSIFFLAGS, &up);
+	close(fd);
+	if (done < 0)
+		return false;
+	fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY | O_CLOEXEC);
+	done = (int)write(fd, range, sizeof(range) - 1);
+	close(fd);
+	return done == sizeof(range) - 1;
+}
+
+static void a_socket_connected_to_itself_is_refused(void **state)
+{
+	struct health_spec spec = spec_of(HEALTH_TCP);
+
+	(void)state;
+	if (!make_narrow_namespace())
+		skip();
+	assert_null(addr_parse(SLICE("127.0.0.1:40000"), true, &f.server.addr));
+	spec.interval_ms = 1;
+	spec.backoff_max_ms = 1;
+	start(&spec, HEALTH_IS_UNKNOWN);
+	for (int i = 0; i < 50; i++) {
+		run_until_results(1);
+		assert_int_equal(f.reason, HEALTH_CONNECT_REFUSED);
+	}
 }
 
 static void our_own_want_of_descriptors_says_nothing_about_backends(void **state)
@@ -317,6 +359,7 @@ int main(void)
 		T(a_check_may_be_closed_inside_its_result),
 		T(a_check_may_be_closed_while_a_probe_runs),
 		T(specs_that_cannot_be_probed_are_refused),
+		T(a_socket_connected_to_itself_is_refused), /* last: leaves its namespace */
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

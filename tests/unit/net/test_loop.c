@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "net/loop.h"
+#include "net/rlimit.h"
 
 #define GUARD_MS 20000 /* a test that is not done by then has failed */
 
@@ -244,6 +245,39 @@ static void a_removal_of_what_was_never_added_does_nothing(void **state)
 	loop_remove(f.loop, &never);
 }
 
+#define MANY 600 /* more than one wait returns */
+
+static void check_all_called(struct timer *timer)
+{
+	(void)timer;
+	assert_int_equal(f.calls, MANY);
+	loop_stop(f.loop);
+}
+
+static void all_that_is_ready_is_called_before_timers(void **state)
+{
+	static struct crowd many[MANY];
+	struct timer timer;
+	int fds[2];
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+		assert_int_equal(loop_add(f.loop, &many[i].source, fds[0], count_only), 0);
+		many[i].peer = fds[1];
+	}
+	timer_init(&timer, check_all_called);
+	timer_start(f.loop, &timer, 1);
+	while (loop_now_ms(f.loop) < timer.due_ms)
+		; /* due in the first turn, as after a long one */
+	run();
+	for (int i = 0; i < MANY; i++) {
+		loop_remove(f.loop, &many[i].source);
+		close(many[i].source.fd);
+		close(many[i].peer);
+	}
+}
+
 static void waiting_callbacks_surround_every_wait(void **state)
 {
 	(void)state;
@@ -428,6 +462,7 @@ static void interrupted_waits_go_on(void **state)
 
 int main(void)
 {
+	uint64_t files;
 	const struct CMUnitTest tests[] = {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 		T(an_edge_is_reported_once_and_stays_as_a_ready_bit),
@@ -437,6 +472,7 @@ int main(void)
 		T(a_source_may_remove_itself_even_when_queued_again),
 		T(the_same_source_can_be_added_again),
 		T(a_removal_of_what_was_never_added_does_nothing),
+		T(all_that_is_ready_is_called_before_timers),
 		T(waiting_callbacks_surround_every_wait),
 		T(deferred_work_runs_at_the_end_of_the_turn),
 		T(freeing_the_loop_runs_what_was_deferred),
@@ -447,5 +483,7 @@ int main(void)
 		T(interrupted_waits_go_on),
 	};
 
+	if (rlimit_raise_files(&files) < 0)
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
