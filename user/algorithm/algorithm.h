@@ -19,12 +19,14 @@ struct balancer;
 /* What may steer a choice. */
 struct pick_key {
 	struct addr client;
-	uint64_t hash; /* of the whole connection or request */
+	uint64_t hash;	  /* of the whole connection or request */
+	uint32_t attempt; /* 0; balancer_pick counts it up when what it got was tried already */
 };
 
 /*
  * table: fills <slots> (room for LB_MAX_TABLE) with member indexes and returns how many: the slot
- * table both speeds use. Deterministic in the set of {address, weight} and <size>, never in ids.
+ * table both speeds use. <size> 0: as many as the algorithm finds right; only the hash tables
+ *        take another (a prime). Deterministic in {address, weight} and <size>, never in ids.
  * pick:  a member index in [0, view->count); the view is not empty. Any thread.
  */
 struct algorithm_ops {

@@ -13,16 +13,23 @@
 
 #include "algorithm/algorithm.h"
 
+/* Whose turn it is. One for all balancers that descend from each other; the last one frees it. */
+struct turn {
+	atomic_uint next;
+	atomic_uint refs;
+};
+
 struct balancer {
 	const struct algorithm_ops *ops;
 	struct view *view;
 	uint16_t *slots; /* member indexes */
 	uint32_t n_slots;
-	atomic_uint *next; /* shared by the balancers of one pool, counted */
+	struct turn *turn; /* shared with the balancer before and the one after */
 };
 
-/* Takes its own reference to <view>, which may be empty. <previous> (may be NULL) hands on the
- * round-robin counter, so that a change does not start again at the first backend. */
+/* -ENOENT for an unknown algorithm. Takes its own reference to <view>, which may be empty;
+ * <previous> (may be NULL) hands on the round-robin counter, so that a change does not start again
+ * at the first backend. */
 int balancer_new(const char *algorithm, struct view *view, const struct balancer *previous,
 		 struct balancer **ret_balancer);
 void balancer_free(struct balancer *balancer);
