@@ -308,6 +308,19 @@ int client_put_upgrade(struct client *client, struct http_head *head)
 	return 0;
 }
 
+/* A FIN is what a client leaves that has given up, and what one sends that has asked all it wants.
+ * Who asked for the connection to end, or for more, is taken to wait for the answer. */
+bool client_gone(const struct client *client)
+{
+	const struct channel *channel = &client->channel;
+
+	if (!transport_hung_up(&channel->transport))
+		return false;
+	if (transport_broken(&channel->transport))
+		return true;
+	return client->keep_alive && channel->reader.done && !channel->in;
+}
+
 void client_exchange_done(struct client *client)
 {
 	struct channel *channel = &client->channel;

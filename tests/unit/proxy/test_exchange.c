@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "rig.h"
 
+#include <netinet/tcp.h>
+
 #define GET    "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 #define GET_10 "GET /a HTTP/1.0\r\n\r\n"
 #define CLOSE  "GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -14,6 +16,22 @@ struct answer {
 	bool stay;	    /* it leaves the connection open */
 };
 
+/* Byte by byte: every place where a message can be cut is a place where it is cut. */
+static atomic_bool in_bytes;
+
+static void say(int fd, const char *text)
+{
+	const int on = 1;
+
+	if (!atomic_load(&in_bytes)) {
+		rig_say(fd, text);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	for (; *text && rig_send(fd, text, 1); text++)
+		;
+}
+
 static void serve_answer(struct origin *origin, int fd, unsigned n)
 {
 	const struct answer *script = origin->script;
@@ -23,7 +41,7 @@ static void serve_answer(struct origin *origin, int fd, unsigned n)
 	while (rig_read_until(fd, text, sizeof(text), script->until) > 0) {
 		atomic_fetch_add(&origin->requests, 1);
 		origin_saw(origin, text);
-		rig_say(fd, script->answer);
+		say(fd, script->answer);
 		if (!script->stay)
 			break;
 	}
@@ -37,6 +55,7 @@ struct row {
 	const char *want_not;	 /* none of these */
 	const char *origin_want; /* as want, for what the origin saw; NULL: it saw nothing */
 	const char *origin_want_not;
+	bool by_reads; /* chunks are as the bytes came: not for byte by byte */
 };
 
 #define HEAD_END "\r\n\r\n"
@@ -50,63 +69,72 @@ static const struct row rows[] = {
 	 NULL,
 	 "GET /a HTTP/1.1|Host: h|X-Forwarded-For: 127.0.0.1\r\n|X-Forwarded-Proto: http|"
 	 "X-Forwarded-Host: h|Via: 1.1 lbd",
-	 "Connection|Content-Length"},
+	 "Connection|Content-Length",
+	 false},
 	{"a chunked answer stays chunked",
 	 CLOSE,
 	 {HEAD_END, CHUNKED "2;x=y\r\nhi\r\n0\r\n\r\n", true},
 	 "Transfer-Encoding: chunked|2\r\nhi\r\n0\r\n\r\n",
 	 "x=y|Content-Length",
 	 "GET /a",
-	 NULL},
+	 NULL,
+	 true},
 	{"an answer until close is chunked for HTTP/1.1",
 	 CLOSE,
 	 {HEAD_END, "HTTP/1.1 200 OK\r\n\r\nhello", false},
 	 "Transfer-Encoding: chunked|5\r\nhello\r\n0\r\n\r\n",
 	 NULL,
 	 "GET /a",
-	 NULL},
+	 NULL,
+	 true},
 	{"a chunked answer goes plain to HTTP/1.0, ended by close",
 	 GET_10,
 	 {HEAD_END, CHUNKED "2\r\nhi\r\n3\r\nyou\r\n0\r\n\r\n", true},
 	 "Connection: close|\r\n\r\nhiyou",
 	 "Transfer-Encoding",
 	 "GET /a HTTP/1.1|Host: 127.0.0.1:",
-	 NULL},
+	 NULL,
+	 false},
 	{"HTTP/1.0 with keep-alive is told so",
 	 "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" GET_10,
 	 {HEAD_END, OK, true},
 	 "Connection: keep-alive|hiHTTP/1.1 200|Connection: close",
 	 NULL,
 	 "GET /a",
-	 NULL},
+	 NULL,
+	 false},
 	{"HEAD has the length and no body",
 	 "HEAD /a HTTP/1.1\r\nHost: h\r\n\r\n" CLOSE,
 	 {HEAD_END, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true},
 	 "Content-Length: 0\r\n\r\nHTTP/1.1 200",
 	 NULL,
 	 "HEAD /a",
-	 NULL},
+	 NULL,
+	 false},
 	{"204 has no body and no length",
 	 CLOSE,
 	 {HEAD_END, "HTTP/1.1 204 No Content\r\n\r\n", true},
 	 "204 No Content",
 	 "Content-Length|chunked",
 	 "GET",
-	 NULL},
+	 NULL,
+	 false},
 	{"304 keeps the length it speaks of",
 	 CLOSE,
 	 {HEAD_END, "HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n", true},
 	 "304|Content-Length: 77",
 	 NULL,
 	 "GET",
-	 NULL},
+	 NULL,
+	 false},
 	{"a request body with a length arrives",
 	 "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nConnection: close\r\n\r\nworld",
 	 {"world", OK, true},
 	 "200 OK",
 	 NULL,
 	 "POST /a|Content-Length: 5|\r\n\r\nworld",
-	 "chunked"},
+	 "chunked",
+	 false},
 	{"a chunked request body arrives chunked",
 	 "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
 	 "3;e\r\nwor\r\n2\r\nld\r\n0\r\nT: x\r\n\r\n",
@@ -114,28 +142,32 @@ static const struct row rows[] = {
 	 "200 OK",
 	 NULL,
 	 "Transfer-Encoding: chunked|3\r\nwor\r\n2\r\nld\r\n0\r\n\r\n",
-	 ";e|T: x"},
+	 ";e|T: x",
+	 true},
 	{"pipelined requests are answered in order",
 	 GET GET CLOSE,
 	 {HEAD_END, OK, true},
 	 "hiHTTP/1.1 200 OK|hiHTTP/1.1 200 OK|Connection: close",
 	 NULL,
 	 "GET /a|GET /a|GET /a",
-	 NULL},
+	 NULL,
+	 false},
 	{"1xx are passed on",
 	 CLOSE,
 	 {HEAD_END, "HTTP/1.1 103 Early Hints\r\nLink: </s>\r\n\r\n" OK, true},
 	 "HTTP/1.1 103|Link: </s>|HTTP/1.1 200 OK",
 	 NULL,
 	 "GET",
-	 NULL},
+	 NULL,
+	 false},
 	{"1xx are not for HTTP/1.0",
 	 GET_10,
 	 {HEAD_END, "HTTP/1.1 100 Continue\r\n\r\n" OK, true},
 	 "HTTP/1.1 200 OK",
 	 "100",
 	 "GET",
-	 NULL},
+	 NULL,
+	 false},
 	{"headers of the hop end here",
 	 "GET /a HTTP/1.1\r\nHost: h\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\nKeep-Alive: 3\r\n"
 	 "TE: trailers\r\nX-Yours: 2\r\n\r\n",
@@ -145,7 +177,8 @@ static const struct row rows[] = {
 	 "X-C: 2",
 	 "X-B",
 	 "X-Yours: 2",
-	 "X-Mine|Keep-Alive|TE:"},
+	 "X-Mine|Keep-Alive|TE:",
+	 false},
 	{"the client is appended to X-Forwarded-For",
 	 "GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\n"
 	 "X-Forwarded-Host: o\r\nConnection: close\r\n\r\n",
@@ -153,21 +186,24 @@ static const struct row rows[] = {
 	 "200",
 	 NULL,
 	 "X-Forwarded-For: 9.9.9.9, 127.0.0.1\r\n|X-Forwarded-Proto: http\r\n|X-Forwarded-Host: o",
-	 "X-Forwarded-Host: h"},
+	 "X-Forwarded-Host: h",
+	 false},
 	{"absolute-form decides the host",
 	 "GET http://x.org/b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
 	 {HEAD_END, OK, true},
 	 "200",
 	 NULL,
 	 "GET /b HTTP/1.1\r\nHost: x.org",
-	 "Host: h"},
+	 "Host: h",
+	 false},
 	{"a malformed request is refused and reaches nobody",
 	 "GET /a HTTP/1.1\r\nHost : h\r\n\r\n" GET,
 	 {HEAD_END, OK, true},
 	 "HTTP/1.1 400 |Connection: close",
 	 "200",
 	 NULL,
-	 NULL},
+	 NULL,
+	 false},
 	{"a request with two framings is refused",
 	 "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: "
 	 "chunked\r\n\r\n0\r\n\r\n",
@@ -175,28 +211,32 @@ static const struct row rows[] = {
 	 "HTTP/1.1 400 |Connection: close",
 	 "200",
 	 NULL,
-	 NULL},
+	 NULL,
+	 false},
 	{"CONNECT is refused",
 	 "CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n",
 	 {HEAD_END, OK, true},
 	 "HTTP/1.1 405 ",
 	 "200",
 	 NULL,
-	 NULL},
+	 NULL,
+	 false},
 	{"TRACE is refused",
 	 "TRACE / HTTP/1.1\r\nHost: h\r\n\r\n",
 	 {HEAD_END, OK, true},
 	 "HTTP/1.1 405 |Allow:",
 	 "200",
 	 NULL,
-	 NULL},
+	 NULL,
+	 false},
 	{"a malformed response is 502",
 	 CLOSE,
 	 {HEAD_END, "HTTP/1.1 200 OK\r\nBad Name: x\r\n\r\n", true},
 	 "HTTP/1.1 502 ",
 	 "Bad Name",
 	 "GET",
-	 NULL},
+	 NULL,
+	 false},
 	{"a response with two framings is 502",
 	 CLOSE,
 	 {HEAD_END, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -204,14 +244,16 @@ static const struct row rows[] = {
 	 "HTTP/1.1 502 ",
 	 "200 OK",
 	 "GET",
-	 NULL},
+	 NULL,
+	 false},
 	{"no answer at all is 502 after the tries",
 	 "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 	 {HEAD_END, "", false},
 	 "HTTP/1.1 502 ",
 	 NULL,
 	 "POST",
-	 NULL},
+	 NULL,
+	 false},
 	{"an unasked upgrade is 502",
 	 CLOSE,
 	 {HEAD_END, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
@@ -219,7 +261,8 @@ static const struct row rows[] = {
 	 "HTTP/1.1 502 ",
 	 "101",
 	 "GET",
-	 NULL},
+	 NULL,
+	 false},
 	{"h2c is not passed on",
 	 "GET /a HTTP/1.1\r\nHost: h\r\nConnection: close, upgrade, HTTP2-Settings\r\nUpgrade: "
 	 "h2c\r\n"
@@ -228,7 +271,8 @@ static const struct row rows[] = {
 	 "200 OK",
 	 NULL,
 	 "GET",
-	 "h2c|HTTP2|pgrade"},
+	 "h2c|HTTP2|pgrade",
+	 false},
 	{"an expectation is passed on",
 	 "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
 	 "Connection: close\r\n\r\nhi",
@@ -236,7 +280,8 @@ static const struct row rows[] = {
 	 "HTTP/1.1 100 |HTTP/1.1 200",
 	 NULL,
 	 "Expect: 100-continue",
-	 NULL},
+	 NULL,
+	 false},
 };
 
 /* Every part of <parts> is found in <text>, each after the one before. */
@@ -262,19 +307,21 @@ static void check_parts(const char *name, const char *text, const char *parts, b
 	}
 }
 
-static void requests_and_answers(void **state)
+static void check_rows(void)
 {
 	static char text[RIG_TEXT];
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct row *row = &rows[i];
-		struct rig *rig = rig_new(serve_answer, &row->origin);
+		struct rig *rig;
 		int fd;
 
+		if (row->by_reads && atomic_load(&in_bytes))
+			continue;
+		rig = rig_new(serve_answer, &row->origin);
 		rig_begin(rig);
 		fd = rig_connect(&rig->addr);
-		rig_say(fd, row->request);
+		say(fd, row->request);
 		if (rig_read_until(fd, text, sizeof(text), NULL) < 0)
 			fail_msg("%s: reset or no end", row->name);
 		check_parts(row->name, text, row->want, true);
@@ -290,6 +337,20 @@ static void requests_and_answers(void **state)
 		check_parts(row->name, rig->origin.seen, row->origin_want_not, false);
 		rig_free(rig);
 	}
+}
+
+static void requests_and_answers(void **state)
+{
+	(void)state;
+	check_rows();
+}
+
+static void requests_and_answers_byte_by_byte(void **state)
+{
+	(void)state;
+	atomic_store(&in_bytes, true);
+	check_rows();
+	atomic_store(&in_bytes, false);
 }
 
 /* ---- Keep-alive ---------------------------------------------------------------------------- */
@@ -400,10 +461,30 @@ static void a_reused_connection_that_closes_is_replaced_only_for_idempotent_requ
 	}
 }
 
+static void a_client_that_closes_its_half_after_asking_is_answered(void **state)
+{
+	struct rig *rig = rig_new(serve_answer, &keep);
+	char text[4096];
+	int fd;
+
+	(void)state;
+	rig_begin(rig);
+	fd = rig_connect(&rig->addr);
+	rig_say(fd, GET GET CLOSE);
+	shutdown(fd, SHUT_WR);
+	assert_true(rig_read_until(fd, text, sizeof(text), NULL) > 0);
+	assert_int_equal(atomic_load(&rig->origin.requests), 3);
+	assert_non_null(strstr(text, "Connection: close"));
+	close(fd);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_and_answers),
+		cmocka_unit_test(requests_and_answers_byte_by_byte),
+		cmocka_unit_test(a_client_that_closes_its_half_after_asking_is_answered),
 		cmocka_unit_test(one_backend_connection_serves_many_requests),
 		cmocka_unit_test(a_dead_idle_connection_costs_no_request),
 		cmocka_unit_test(

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "rig.h"
 
+#include <sys/resource.h>
+
 #define HEAD_END "\r\n\r\n"
 #define GET	 "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 #define OK	 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -225,6 +227,91 @@ static void snapshots_published_under_load_fail_no_request_and_are_freed(void **
 	rig_free(rig);
 }
 
+/* Answers until it dies; then it closes on whatever it is asked. */
+static void serve_until_death(struct origin *origin, int fd, unsigned n)
+{
+	const atomic_bool *dead = origin->script;
+	char text[8192];
+
+	(void)n;
+	while (rig_read_until(fd, text, sizeof(text), HEAD_END) > 0) {
+		if (atomic_load(dead))
+			return;
+		atomic_fetch_add(&origin->requests, 1);
+		rig_say(fd, OK);
+	}
+}
+
+static void a_backend_that_stops_under_load_fails_no_get(void **state)
+{
+	static atomic_bool dead;
+	struct rig *rig = rig_new(serve_ok, NULL);
+	struct origin *dying = calloc(1, sizeof(*dying));
+	struct load loads[LOAD_CLIENTS] = {0};
+
+	(void)state;
+	dying->serve = serve_until_death;
+	dying->script = &dead;
+	origin_start(dying);
+	rig->origins[rig->n_origins++] = dying->addr;
+	rig_begin(rig);
+	for (int i = 0; i < LOAD_CLIENTS; i++) {
+		loads[i].rig = rig;
+		assert_int_equal(pthread_create(&loads[i].thread, NULL, load_run, &loads[i]), 0);
+	}
+	wait_for_request(dying);
+	atomic_store(&dead, true);
+	shutdown(dying->fd, SHUT_RDWR);
+	for (int i = 0; i < LOAD_CLIENTS; i++) {
+		pthread_join(loads[i].thread, NULL);
+		assert_int_equal(loads[i].good, LOAD_REQUESTS);
+	}
+	assert_true(rig_read(&rig->live[1].proxy_failed) > 0);
+	rig_free(rig);
+	origin_stop(dying);
+	free(dying);
+}
+
+/* ---- Out of descriptors --------------------------------------------------------------------- */
+
+#define MANY_FDS 400
+
+static void without_descriptors_a_client_is_closed_and_later_ones_are_served(void **state)
+{
+	struct rig *rig = rig_new(serve_ok, NULL);
+	int fillers[MANY_FDS], n = 0;
+	struct rlimit before, low;
+	struct sockaddr_storage ss;
+	socklen_t len;
+	char text[4096];
+	int fd;
+
+	(void)state;
+	rig_begin(rig);
+	len = addr_to_sockaddr(&rig->addr, &ss);
+	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	getrlimit(RLIMIT_NOFILE, &before);
+	low = before;
+	low.rlim_cur = MANY_FDS / 2;
+	setrlimit(RLIMIT_NOFILE, &low);
+	while (n < MANY_FDS && (fillers[n] = dup(fd)) >= 0)
+		n++;
+	assert_true(n < MANY_FDS);
+	log_set_level(-1); /* the one line is expected */
+	assert_int_equal(connect(fd, (struct sockaddr *)&ss, len), 0);
+	assert_true(rig_closed(fd, RIG_WAIT_S * 1000));
+	close(fd);
+	while (n > 0)
+		close(fillers[--n]);
+	log_set_level(LOG_LEVEL_ERROR);
+	setrlimit(RLIMIT_NOFILE, &before);
+	fd = rig_connect(&rig->addr);
+	rig_say(fd, GET);
+	assert_true(rig_read_until(fd, text, sizeof(text), "\r\n\r\nhi") > 0);
+	close(fd);
+	rig_free(rig);
+}
+
 /* ---- Names, routes -------------------------------------------------------------------------- */
 
 #include "proxy/route.h"
@@ -280,6 +367,8 @@ int main(void)
 		cmocka_unit_test(unlisten_ends_its_idle_clients_and_frees_the_address),
 		cmocka_unit_test(an_address_in_use_is_refused_with_a_sentence),
 		cmocka_unit_test(snapshots_published_under_load_fail_no_request_and_are_freed),
+		cmocka_unit_test(a_backend_that_stops_under_load_fails_no_get),
+		cmocka_unit_test(without_descriptors_a_client_is_closed_and_later_ones_are_served),
 		cmocka_unit_test(the_first_route_that_fits_is_taken),
 		cmocka_unit_test(words_and_values_agree),
 	};
