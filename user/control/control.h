@@ -25,8 +25,8 @@ struct control_param {
 };
 
 struct control_request {
-	enum http_method method;
-	const char *path;
+	enum http_method method;	    /* HEAD is served as GET */
+	const char *path;		    /* as it was sent, without the query */
 	const char *args[CONTROL_MAX_ARGS]; /* what the '*' of the pattern stood for, decoded */
 	struct control_param params[CONTROL_MAX_PARAMS]; /* query string */
 	unsigned n_params;
@@ -52,7 +52,8 @@ struct control;
 /* <routes> ends with a NULL pattern and outlives the server. Mode 0660. */
 int control_start(struct loop *loop, const char *path, const struct control_route *routes,
 		  void *ctx, struct control **ret_control, struct error *err);
-void control_close(struct control *control); /* unlinks the socket; NULL is fine */
+/* Unlinks the socket; NULL is fine. A verb may call it, then its own reply is not sent. */
+void control_close(struct control *control);
 
 /* {"error": {"code", "message", "field"}} with <status>; <field> may be NULL. */
 void control_fail(struct control_reply *reply, unsigned status, const char *code, const char *field,
