@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The lab of tools/lab for tests, and an lbd inside it.
+
+    with Lab("xdp") as lab, lab.lbd(config) as lbd:
+        lbd.api("GET", "/v1/status")
+
+Everything that is started is recorded in the lab's pid files and ended with it, also when the test
+before was killed. LBD_BUILD names the build to test, LBD_LAB_PREFIX another set of namespaces.
+"""
+import contextlib
+import ctypes
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import tap
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("LBD_BUILD", "build"))
+VIP, VIP6 = "10.0.0.100", "fd00::100"  # nobody's address: for kernel services
+PROXY = "10.0.0.101"  # on the balancer's loopback: for the proxy
+READY_S = 10
+
+_libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+
+
+def _default_prefix():
+    name = re.sub("[^a-z0-9]", "", os.path.basename(sys.argv[0]).rpartition(".")[0].lower())
+    return os.environ.get("LBD_LAB_PREFIX", name.replace("test", "t", 1)[:10])
+
+
+def address_of(backend):
+    return f"10.0.1.{10 + int(backend[1:])}"
+
+
+def start_time(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()[19]
+
+
+class Lab:
+    def __init__(self, profile="xdp", backends=3, prefix=None):
+        self.profile = profile
+        self.names = [f"b{i}" for i in range(1, backends + 1)]
+        self.prefix = prefix or _default_prefix()
+        self.run_dir = f"/run/lbd-lab-{self.prefix}"
+        self.pin_path = f"/sys/fs/bpf/lbd-test-{self.prefix}"
+        self.processes = []
+
+    def __enter__(self):
+        self._tool("up", "--profile", self.profile, "--backends", str(len(self.names)))
+        self.remove_pins()
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            self.end(process)
+        self.remove_pins()
+        self._tool("down")
+
+    def _tool(self, verb, *args):
+        subprocess.run([f"{ROOT}/tools/lab", verb, "--prefix", self.prefix, *args], check=True,
+                       stdin=subprocess.DEVNULL)
+
+    def remove_pins(self):
+        """By lbd itself; what a broken lbd left is unlinked, for the next test's sake."""
+        if not os.path.isdir(self.pin_path):
+            return True
+        with tempfile.TemporaryDirectory() as directory:
+            path = f"{directory}/teardown.yaml"
+            with open(path, "w", encoding="ascii") as file:
+                file.write(to_yaml({"pin-path": self.pin_path}))
+            try:
+                self.run("lb", f"{BUILD}/lbd", "-c", path, "--teardown", timeout=10)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                tap.note(f"lbd --teardown: {error}")
+        clean = not os.path.isdir(self.pin_path)
+        shutil.rmtree(self.pin_path, ignore_errors=True)
+        return clean
+
+    # ---- Processes inside a namespace ------------------------------------------------------
+
+    def enter(self, name):
+        # Not "ip netns exec": that hides the pins below /sys/fs/bpf.
+        return ["nsenter", f"--net=/run/netns/{self.prefix}-{name}"]
+
+    def run(self, name, *argv, **options):
+        options.setdefault("timeout", 60)
+        return subprocess.run(self.enter(name) + list(argv), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, **options)
+
+    def must(self, name, *argv):
+        done = self.run(name, *argv)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(argv)}: {done.stderr or done.stdout}")
+        return done.stdout
+
+    def popen(self, name, *argv, **options):
+        options.setdefault("stdout", subprocess.DEVNULL)
+        process = subprocess.Popen(self.enter(name) + list(argv), stdin=subprocess.DEVNULL,
+                                   **options)
+        self.record(process)
+        return process
+
+    def record(self, process):
+        self.processes.append(process)
+        with open(f"{self.run_dir}/pids/{process.pid}", "w", encoding="ascii") as file:
+            file.write(f"{process.pid} {start_time(process.pid)}\n")
+
+    def end(self, process, number=signal.SIGTERM):
+        """Ends a process of popen() and waits for it; returns its exit status."""
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(number)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self.run_dir}/pids/{process.pid}")
+        if process in self.processes:
+            self.processes.remove(process)
+        return process.returncode
+
+    # ---- This process inside a namespace ---------------------------------------------------
+
+    @contextlib.contextmanager
+    def inside(self, name="client"):
+        """The calling thread is in the namespace; a socket made here stays there."""
+        with open(f"/run/netns/{self.prefix}-{name}", "rb") as there, \
+                open(f"/proc/self/task/{threading.get_native_id()}/ns/net", "rb") as here:
+            _setns(there)
+            try:
+                yield
+            finally:
+                _setns(here)
+
+    def socket(self, name="client", family=socket.AF_INET, kind=socket.SOCK_STREAM):
+        with self.inside(name):
+            protocol = socket.IPPROTO_TCP if kind == socket.SOCK_RAW else 0
+            return socket.socket(family, kind, protocol)
+
+    # ---- Backends --------------------------------------------------------------------------
+
+    def nginx_pid(self, backend):
+        with open(f"{self.run_dir}/{backend}/nginx.pid", encoding="ascii") as file:
+            pid = int(file.read())
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            if f"{self.run_dir}/{backend}/".encode() not in file.read():
+                raise RuntimeError(f"pid {pid} is not the nginx of {backend}")
+        return pid
+
+    def signal_nginx(self, backend, number):
+        os.kill(self.nginx_pid(backend), number)
+
+    def kill_nginx(self, backend):
+        """Like a crash; returns when the kernel has closed its sockets."""
+        pid = self.nginx_pid(backend)
+        os.kill(pid, signal.SIGKILL)
+        tap.wait_for(lambda: not _alive(pid))
+
+    def start_nginx(self, backend):
+        self.must(backend, "/usr/sbin/nginx", "-c", f"{self.run_dir}/{backend}/nginx.conf")
+
+    def link(self, backend, state):
+        """The cable at the switch: the backend does not notice, nothing reaches it."""
+        self.must("sw", "ip", "link", "set", backend, state)
+
+    def balancer_tx(self, state):
+        """Checksum and segmentation offload of what the balancer itself sends."""
+        for link in ("cl0", "be0"):
+            self.must("lb", "ethtool", "-K", link, "tx", state)
+
+    # ---- lbd -------------------------------------------------------------------------------
+
+    def lbd(self, config, **options):
+        return Lbd(self, config, **options)
+
+
+def _alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def _setns(file):
+    if _libc.setns(file.fileno(), CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout=10):
+        super().__init__("lbd", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Lbd:
+    """One lbd with a directory, a socket, a state file and a pin path of its own."""
+
+    def __init__(self, lab, config, privileged=True):
+        self.lab = lab
+        self.privileged = privileged
+        self.directory = tempfile.mkdtemp(prefix="lbd-test-")
+        os.chmod(self.directory, 0o755)
+        self.socket = f"{self.directory}/lbd.sock"
+        self.file = f"{self.directory}/lbd.yaml"
+        self.log_path = f"{self.directory}/log"
+        self.process = None
+        self.write_config(config)
+
+    def write_config(self, config):
+        """A configuration as a dictionary, completed with the paths; or a text as it is."""
+        if isinstance(config, dict):
+            config = to_yaml({"pin-path": self.lab.pin_path,
+                              "state-path": f"{self.directory}/state",
+                              "admin": {"socket": self.socket}, **config})
+        with open(self.file, "w", encoding="utf-8") as file:
+            file.write(config)
+
+    def __enter__(self):
+        tap.on_failure(self.log)
+        try:
+            self.start()
+        except Exception:
+            tap.note(self.log())
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        tap.forget(self.log)
+        if self.process:
+            self.lab.end(self.process)
+        self.lab.remove_pins()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def log(self):
+        with contextlib.suppress(FileNotFoundError), \
+                open(self.log_path, encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+            return "log of lbd:\n" + "\n".join("  " + line for line in lines[-40:])
+        return "log of lbd: empty"
+
+    def spawn(self, *extra):
+        with open(self.log_path, "ab") as log:
+            self.process = self.lab.popen("lb", f"{BUILD}/lbd", "-c", self.file, *extra,
+                                          stdout=log, stderr=log)
+
+    def start(self):
+        """Returns when the API answers."""
+        self.spawn()
+        if not tap.wait_for(self.ready, READY_S, 0.005):
+            raise RuntimeError("lbd does not answer on its socket")
+        if self.process.poll() is not None:
+            raise RuntimeError(f"lbd ended with status {self.process.returncode}")
+
+    def ready(self):
+        if self.process.poll() is not None:
+            return True
+        try:
+            return self.api("GET", "/v1/status")[0] == 200
+        except OSError:
+            return False
+
+    def kill(self):
+        """kill -9, and wait until it is gone."""
+        self.lab.end(self.process, signal.SIGKILL)
+
+    def stop(self):
+        return self.lab.end(self.process, signal.SIGTERM)
+
+    def api(self, method, path, body=None):
+        """(status, JSON answer); <body> is a dictionary or raw bytes."""
+        connection = UnixConnection(self.socket)
+        try:
+            if isinstance(body, (dict, list)):
+                body = json.dumps(body).encode()
+            headers = {"Content-Type": "application/json"} if body is not None else {}
+            connection.request(method, path, body=body, headers=headers)
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text else None
+        except http.client.HTTPException as error:
+            raise OSError(f"{method} {path}: {error!r}") from error
+        finally:
+            connection.close()
+
+    def get(self, path):
+        status, answer = self.api("GET", path)
+        if status != 200:
+            raise RuntimeError(f"GET {path}: {status} {answer}")
+        return answer
+
+    def backends(self, pool):
+        """name -> backend, as the API shows it."""
+        return {b["name"]: b for b in self.get(f"/v1/pools/{pool}/backends")["backends"]}
+
+    def wait_eligible(self, pool, names, seconds=10):
+        """Until exactly <names> are eligible; the answer says whether they came to be."""
+        return tap.wait_for(lambda: names == [n for n, b in sorted(self.backends(pool).items())
+                                              if b["eligible"]], seconds)
+
+    def wait_log(self, text, seconds=5):
+        return tap.wait_for(lambda: text in self.log(), seconds)
+
+    def lbadm(self, *args, socket_path=None):
+        return subprocess.run([f"{BUILD}/lbadm", "--socket", socket_path or self.socket, *args],
+                              capture_output=True, text=True, timeout=30,
+                              stdin=subprocess.DEVNULL)
+
+    def lbadm_json(self, *args):
+        done = self.lbadm("--json", *args)
+        if done.returncode:
+            raise RuntimeError(f"lbadm {' '.join(args)}: {done.returncode} {done.stderr}")
+        return json.loads(done.stdout)
+
+    def drift(self):
+        return self.lbadm_json("audit")["drift"]
+
+    def reload(self):
+        """By signal; returns when the log says how it ended."""
+        before = self.log().count("reload")
+        self.process.send_signal(signal.SIGHUP)
+        return tap.wait_for(lambda: self.log().count("reload") > before)
+
+
+# ---- Configurations --------------------------------------------------------------------------
+
+NO_CHECK = {"type": "none"}
+FAST_CHECK = {"type": "http", "path": "/healthz", "interval": "200ms", "timeout": "200ms",
+              "rise": 2, "fall": 2, "backoff-max": "1s"}
+
+
+def backends(names, port=80, weights=None):
+    rows = [{"address": f"{address_of(name)}:{port}", "name": name} for name in names]
+    for row, weight in zip(rows, weights or []):
+        row["weight"] = weight
+    return rows
+
+
+def pool(names, algorithm="round-robin", health=None, port=80, weights=None, **more):
+    return {"algorithm": algorithm, "health": health or NO_CHECK,
+            "backends": backends(names, port, weights), **more}
+
+
+def nat(listen, pool_name):
+    return {"listen": listen, "protocol": "tcp", "path": "kernel", "forward": "nat",
+            "pool": pool_name}
+
+
+def interfaces(hook):
+    return [{"name": "cl0", "hook": hook}, {"name": "be0", "hook": hook}]
+
+
+def config(hook, pools, services, **more):
+    """<hook> None: no kernel path."""
+    head = {"interfaces": interfaces(hook), "limits": {"flows": 65536}} if hook else {}
+    return {**head, "pools": pools, "services": services, **more}
+
+
+def _scalar(value):
+    text = str(value)
+    return json.dumps(text) if text == "" or text[0] in "[]{}*&!#%@|>'\"-?:`" else text
+
+
+def to_yaml(value, indent=0):
+    """Block style, as a person writes it."""
+    pad = "  " * indent
+    lines = []
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, (dict, list)) and item:
+                lines.append(f"{pad}{key}:\n{to_yaml(item, indent + 1)}")
+            else:
+                empty = {dict: "{}", list: "[]"}.get(type(item))
+                lines.append(f"{pad}{key}: {empty or _scalar(item)}\n")
+    elif isinstance(value, list):
+        for item in value:
+            lines.append(f"{pad}- {to_yaml(item, indent + 1).lstrip()}"
+                         if isinstance(item, dict) else f"{pad}- {_scalar(item)}\n")
+    return "".join(lines)
+
+
+def settle(seconds):
+    """For proving that something does not happen within a time; never for waiting."""
+    time.sleep(seconds)
