@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cli/request.h"
+
+#include <stdio.h>
+
+static enum cli_exit attach(const struct call *call)
+{
+	struct buffer path = path_of("interfaces", call->args[0]);
+	json_t *body = call_body(call);
+	json_t *answer = NULL;
+	enum cli_exit r;
+
+	if (!call_value(call, "hook"))
+		(void)json_object_set_new(body, "hook", json_string("auto"));
+	r = api_call(call, "PUT", path.ptr, body, &answer);
+	buffer_fini(&path);
+	if (r != CLI_DONE)
+		return r;
+	if (call->json) {
+		print_json(answer);
+	} else {
+		const char *hook = json_string_value(json_object_get(answer, "hook"));
+		const char *why = json_string_value(json_object_get(answer, "why"));
+
+		printf("attached to '%s'%s%s%s%s\n", call->args[0], hook ? " at hook " : "",
+		       hook ? hook : "", why ? ": " : "", why ? why : "");
+	}
+	json_decref(answer);
+	return CLI_DONE;
+}
+
+static enum cli_exit detach(const struct call *call)
+{
+	return request_change(call, "DELETE", path_of("interfaces", call->args[0]), NULL,
+			      "detached from '%s'", call->args[0]);
+}
+
+static const struct option attach_options[] = {
+	{"hook", "HOOK", OPTION_TEXT, "hook", "auto (default), native, generic or tc"},
+	{0},
+};
+
+static const struct verb attach_verbs[] = {
+	{NULL, "IFACE", 1, 1, attach_options, "balance packets that come in at an interface",
+	 attach},
+	{0},
+};
+const struct noun attach_noun = {"attach", "balance packets that come in at an interface",
+				 attach_verbs};
+
+static const struct verb detach_verbs[] = {
+	{NULL, "IFACE", 1, 1, NULL, "stop doing so", detach},
+	{0},
+};
+const struct noun detach_noun = {"detach", "stop doing so", detach_verbs};

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cli/request.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct buffer path_of(const char *collection, const char *name)
+{
+	struct buffer path = {0};
+
+	buffer_print(&path, "/v1/%s", collection);
+	if (name)
+		path_segment(&path, name);
+	return path;
+}
+
+struct buffer path_of_backend(const char *pool, const char *name)
+{
+	struct buffer path = path_of("pools", pool);
+
+	path_segment(&path, "backends");
+	if (name)
+		path_segment(&path, name);
+	return path;
+}
+
+enum cli_exit request_list(const struct call *call, struct buffer path, const char *key,
+			   const struct column *columns)
+{
+	json_t *answer = NULL;
+	enum cli_exit r = api_call(call, "GET", path.ptr, NULL, &answer);
+	char none[64];
+
+	buffer_fini(&path);
+	if (r != CLI_DONE)
+		return r;
+	(void)snprintf(none, sizeof(none), "no %s", key);
+	if (call->json)
+		print_json(answer);
+	else
+		print_table(json_object_get(answer, key), columns, none);
+	json_decref(answer);
+	return CLI_DONE;
+}
+
+enum cli_exit request_show(const struct call *call, struct buffer path, const char *except)
+{
+	json_t *answer = NULL;
+	enum cli_exit r = api_call(call, "GET", path.ptr, NULL, &answer);
+
+	buffer_fini(&path);
+	if (r != CLI_DONE)
+		return r;
+	if (call->json)
+		print_json(answer);
+	else
+		print_record(answer, except);
+	json_decref(answer);
+	return CLI_DONE;
+}
+
+enum cli_exit request_change(const struct call *call, const char *method, struct buffer path,
+			     json_t *body, const char *done, ...)
+{
+	json_t *answer = NULL;
+	enum cli_exit r = api_call(call, method, path.ptr, body, &answer);
+	va_list args;
+
+	buffer_fini(&path);
+	if (r != CLI_DONE)
+		return r;
+	va_start(args, done);
+	if (call->json) {
+		print_json(answer);
+	} else {
+		(void)vprintf(done, args);
+		(void)putchar('\n');
+	}
+	va_end(args);
+	json_decref(answer);
+	return CLI_DONE;
+}
