@@ -65,6 +65,7 @@ static void a_drain_closes_idle_clients_and_lets_requests_finish(void **state)
 {
 	int ends[2];
 	struct rig *rig;
+	uint64_t until = clock_ms() + RIG_WAIT_S * 1000;
 	char text[4096];
 	int idle, busy;
 
@@ -78,7 +79,8 @@ static void a_drain_closes_idle_clients_and_lets_requests_finish(void **state)
 	wait_for_request(&rig->origin);
 	proxy_drain(rig->proxy, 60000, on_drained, rig);
 	assert_true(rig_closed(idle, RIG_WAIT_S * 1000));
-	assert_true(refuses(&rig->addr));
+	while (!refuses(&rig->addr))
+		assert_true(clock_ms() < until);
 	assert_int_equal(write(ends[1], "g", 1), 1);
 	assert_true(rig_read_until(busy, text, sizeof(text), NULL) > 0);
 	assert_non_null(strstr(text, "200 OK"));
