@@ -247,6 +247,8 @@ static enum flow take_head(struct exchange *x, struct http_head *head, size_t le
 		return begin_tunnel(x, head, len);
 	if (head->status >= 200)
 		return begin_response(x, head, len);
+	if (++x->n_interim > EXCHANGE_MAX_INTERIM)
+		return backend_malformed(x, "too_many_interim_responses");
 	if (client_put_interim(x->client, head) < 0)
 		return backend_malformed(x, "response_head_too_large");
 	upstream_head_used(x->upstream, len);

@@ -26,7 +26,8 @@
 
 #include "proxy/http1_upstream.h"
 
-#define EXCHANGE_MAX_TRIES 3
+#define EXCHANGE_MAX_TRIES   3
+#define EXCHANGE_MAX_INTERIM 32 /* 1xx before one response */
 
 struct client;
 
@@ -71,8 +72,9 @@ struct exchange {
 	uint16_t backend_id;
 	uint16_t tried[EXCHANGE_MAX_TRIES];
 	uint32_t n_tried;
-	bool fresh;	 /* no idle connection any more: one has failed */
-	bool timed_out;	 /* the last failure was a time-out: 504 */
+	bool fresh;	/* no idle connection any more: one has failed */
+	bool timed_out; /* the last failure was a time-out: 504 */
+	uint32_t n_interim;
 	const char *why; /* the last failure, a constant word */
 	bool deaf;	 /* the backend takes no more of the request */
 	uint64_t asked_us;

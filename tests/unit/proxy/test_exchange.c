@@ -61,6 +61,9 @@ struct row {
 #define HEAD_END "\r\n\r\n"
 #define CHUNKED	 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
+#define EARLY	"HTTP/1.1 103 Early Hints\r\n\r\n"
+#define EARLY_8 EARLY EARLY EARLY EARLY EARLY EARLY EARLY EARLY
+
 static const struct row rows[] = {
 	{"an answer with a length passes",
 	 CLOSE,
@@ -280,6 +283,14 @@ static const struct row rows[] = {
 	 "HTTP/1.1 100 |HTTP/1.1 200",
 	 NULL,
 	 "Expect: 100-continue",
+	 NULL,
+	 false},
+	{"a backend that never comes to the point is 502",
+	 CLOSE,
+	 {HEAD_END, EARLY_8 EARLY_8 EARLY_8 EARLY_8 EARLY OK, true},
+	 "HTTP/1.1 103|HTTP/1.1 502 ",
+	 "200 OK",
+	 "GET",
 	 NULL,
 	 false},
 };
