@@ -149,6 +149,7 @@ SAYS = [
     ("a misspelt option", "pool add web --algoritm x", 2, [], ["did you mean 'algorithm'?"]),
     ("another verb's option", "pool list --weight 1", 2, [], ["unknown option 'weight'"]),
     ("a short option", "pool list -x", 2, [], ["unknown option '-x'"]),
+    ("a lone dash is a word", "-", 2, [], ["unknown command '-'"]),
     ("too few words", "backend drain web", 2, [], ["needs POOL BACKEND"]),
     ("too many words", "status now", 2, [], ["'now' is one word too many"]),
     ("no number", "backend set web web1 --weight many", 2, [], ["'many' is not a number"]),

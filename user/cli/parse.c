@@ -80,13 +80,13 @@ static const struct option global_options[] = {
 	{0},
 };
 
-static int option_index(const struct option *options, struct slice name)
+static const struct option *option_find(const struct option *options, struct slice name)
 {
 	for (int i = 0; options && options[i].name; i++) {
 		if (slice_eq(name, slice_of(options[i].name)))
-			return i;
+			return &options[i];
 	}
-	return -1;
+	return NULL;
 }
 
 static enum cli_exit unknown_option(const struct call *call, struct slice name)
@@ -171,25 +171,26 @@ static enum cli_exit option_value(const struct option *option, char **argv, int 
 static enum cli_exit parse_option(struct call *call, char **argv, int *at)
 {
 	struct slice name = {argv[*at] + 2, strcspn(argv[*at] + 2, "=")};
-	const struct option *options = call->verb ? call->verb->options : NULL;
+	const struct option *own = call->verb ? option_find(call->verb->options, name) : NULL;
+	const struct option *option = own ? own : option_find(global_options, name);
+	const char **place = own ? &call->values[own - call->verb->options] : NULL;
 	const char *value = NULL;
-	int own = option_index(options, name);
-	int global = option_index(global_options, name);
 	enum cli_exit r;
 
-	if (own < 0 && global < 0)
+	if (!option)
 		return unknown_option(call, name);
-	r = option_value(own >= 0 ? &options[own] : &global_options[global], argv, at, &value);
+	r = option_value(option, argv, at, &value);
 	if (r != CLI_DONE)
 		return r;
-	if (own < 0) {
-		set_global(call, &global_options[global], value);
-	} else if (call->values[own]) {
-		complain("--%s is given twice", options[own].name);
-		return CLI_USAGE;
-	} else {
-		call->values[own] = value;
+	if (!place) {
+		set_global(call, option, value);
+		return CLI_DONE;
 	}
+	if (*place) {
+		complain("--%s is given twice", option->name);
+		return CLI_USAGE;
+	}
+	*place = value;
 	return CLI_DONE;
 }
 
@@ -246,29 +247,38 @@ static enum cli_exit check_complete(const struct call *call)
 	return CLI_DONE;
 }
 
+/* "-" alone is a word; there is one short option. */
+static enum cli_exit parse_one(struct call *call, char **argv, int *at)
+{
+	const char *word = argv[*at];
+
+	if (word[0] != '-' || word[1] == '\0')
+		return parse_word(call, word);
+	if (word[1] == '-')
+		return parse_option(call, argv, at);
+	if (strcmp(word, "-h") != 0)
+		return unknown_option(call, slice_of(word));
+	call->help = true;
+	return CLI_DONE;
+}
+
 enum cli_exit call_parse(int argc, char **argv, struct call *ret_call)
 {
 	const char *socket = getenv("LBD_SOCKET");
 	struct call call = {.socket = socket && *socket ? socket : DEFAULT_SOCKET};
-	bool options_end = false;
+	bool only_words = false;
 
 	for (int i = 1; i < argc; i++) {
-		enum cli_exit r;
+		enum cli_exit r = CLI_DONE;
 
-		if (!options_end && strcmp(argv[i], "--") == 0) {
-			options_end = true;
-			continue;
-		}
-		if (!options_end && strcmp(argv[i], "-h") == 0)
-			call.help = true;
-		else if (!options_end && argv[i][0] == '-' && argv[i][1] != '-' && argv[i][1])
-			return unknown_option(&call, slice_of(argv[i]));
-		else {
-			r = !options_end && argv[i][0] == '-' ? parse_option(&call, argv, &i)
-							      : parse_word(&call, argv[i]);
-			if (r != CLI_DONE)
-				return r;
-		}
+		if (only_words)
+			r = parse_word(&call, argv[i]);
+		else if (strcmp(argv[i], "--") == 0)
+			only_words = true;
+		else
+			r = parse_one(&call, argv, &i);
+		if (r != CLI_DONE)
+			return r;
 	}
 	*ret_call = call;
 	return check_complete(&call);
