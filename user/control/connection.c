@@ -70,6 +70,15 @@ static enum step refuse(struct connection *connection, unsigned status, const ch
 	return enter(connection, CONNECTION_REPLY);
 }
 
+static enum step refuse_bytes(struct connection *connection, const char *what,
+			      const struct http_refusal *refusal)
+{
+	char message[128];
+
+	(void)snprintf(message, sizeof(message), "the %s is refused: %s", what, refusal->reason);
+	return refuse(connection, refusal->status, "bad_request", message);
+}
+
 static void shrink(struct buffer *buffer)
 {
 	if (buffer->size > KEEP_BUFFER)
@@ -130,7 +139,6 @@ static enum step begin_body(struct connection *connection)
 static enum step collect_head(struct connection *connection)
 {
 	struct http_refusal refusal;
-	char message[128];
 	ssize_t n;
 
 	if (connection->n_in == 0)
@@ -140,10 +148,8 @@ static enum step collect_head(struct connection *connection)
 	if (n == 0)
 		return STEP_READ;
 	if (n < 0) {
-		(void)snprintf(message, sizeof(message), "the request is refused: %s at byte %zu",
-			       refusal.reason, refusal.offset);
 		connection->head.method = HTTP_OTHER;
-		return refuse(connection, refusal.status, "bad_request", message);
+		return refuse_bytes(connection, "request", &refusal);
 	}
 	connection->target = strndup(connection->head.target.ptr, connection->head.target.len);
 	if (!connection->target)
@@ -173,7 +179,7 @@ static enum step collect_chunked(struct connection *connection)
 	while (in.len > 0 && !connection->chunked.done) {
 		n = http_chunked_read(&connection->chunked, in, &data, &refusal);
 		if (n < 0)
-			return refuse(connection, refusal.status, "bad_request", refusal.reason);
+			return refuse_bytes(connection, "body", &refusal);
 		step = take_body(connection, data);
 		if (step == STEP_CLOSE || connection->state != CONNECTION_BODY)
 			return step;
