@@ -310,8 +310,13 @@ static inline void rig_begin(struct rig *rig)
 	struct error err = {0};
 
 	rig_publish(rig);
-	if (proxy_listen(rig->proxy, RIG_SERVICE, &rig->addr, &err) < 0)
-		fail_msg("%s", err.message);
+	/* The free port may have become the source port of somebody's connection. */
+	for (int tries = 0; tries < 20; tries++) {
+		if (proxy_listen(rig->proxy, RIG_SERVICE, &rig->addr, &err) == 0)
+			return;
+		close(rig_listen(&rig->addr));
+	}
+	fail_msg("%s", err.message);
 }
 
 /* One worker, one origin. */
