@@ -29,9 +29,9 @@ bool load_less(const struct view_member *a, const struct view_member *b);
 /* A table that lists every member once, in order. */
 uint32_t table_of_members(const struct view *view, uint32_t size, uint16_t *slots);
 /*
- * How many of <size> slots each member gets: proportional to its weight to within one slot, and
- * at least one while there are as many slots as members. They sum to <size>, and are exact when
- * the weights' sum over their greatest common divisor divides it.
+ * How many of <size> slots each member gets: in proportion to its weight, to within one slot of
+ * what those below one leave over, and at least one while there are as many slots as members. They
+ * sum to <size>, and are exact when the weights' sum over their greatest common divisor divides it.
  */
 void shares_of(const struct view *view, uint32_t size, uint32_t *ret_shares);
 /* The consistent hash table; 0 when memory ran out. */
