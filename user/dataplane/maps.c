@@ -29,6 +29,9 @@ bool maps_is_kept(const char *name)
 	return false;
 }
 
+/* The kernel adds it to device maps by itself (kernel/bpf/devmap.c, dev_map_alloc). */
+#define KERNELS_OWN_FLAGS BPF_F_RDONLY_PROG
+
 static struct map_slot *slot_of(const struct maps *maps, const char *name)
 {
 	for (uint32_t i = 0; i < maps->count; i++) {
@@ -92,7 +95,7 @@ bool maps_fits(const struct maps *maps, const struct bpf_map *map)
 	return info.type == (__u32)bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
 	       info.value_size == bpf_map__value_size(map) &&
 	       info.max_entries == bpf_map__max_entries(map) &&
-	       info.map_flags == bpf_map__map_flags(map);
+	       (info.map_flags & ~KERNELS_OWN_FLAGS) == bpf_map__map_flags(map);
 }
 
 /* ---- What is pinned ------------------------------------------------------------------------ */

@@ -1,0 +1,806 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The room against the running kernel, in a network namespace of its own: veth pairs lbdpA0-lbdpA1.
+ * Needs root; elsewhere every test is skipped.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "dataplane/link.h"
+
+#define FLOWS 1024
+
+extern char **environ;
+
+static char pin_path[64];
+
+/* ---- The place ----------------------------------------------------------------------------- */
+
+static int command(const char *line)
+{
+	char *argv[] = {"sh", "-c", (char *)line, NULL};
+	int status;
+	pid_t pid;
+
+	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) != 0 ||
+	    waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int make_veth(void)
+{
+	return command("ip link add lbdpA0 type veth peer name lbdpA1") |
+	       command("ip addr add 10.213.0.1/24 dev lbdpA0") | command("ip link set lbdpA0 up") |
+	       command("ip link set lbdpA1 up");
+}
+
+static int enter(void **state)
+{
+	(void)state;
+	(void)snprintf(pin_path, sizeof(pin_path), "/sys/fs/bpf/lbdp-test-%d", getpid());
+	log_set_level(getenv("LBD_TEST_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+	if (geteuid() != 0)
+		return 0;
+	if (unshare(CLONE_NEWNET) != 0)
+		return -1;
+	return command("ip link set lo up") | make_veth();
+}
+
+static int leave(void **state)
+{
+	char path[128];
+
+	(void)state;
+	(void)dataplane_teardown(pin_path, NULL);
+	(void)snprintf(path, sizeof(path), "/run/lbd/sys-fs-bpf-lbdp%%2dtest%%2d%d.lock", getpid());
+	(void)unlink(path);
+	return 0;
+}
+
+/* Every test begins with nothing pinned. */
+static int clean(void **state)
+{
+	(void)state;
+	return geteuid() == 0 ? dataplane_teardown(pin_path, NULL) : 0;
+}
+
+#define NEEDS_ROOT() \
+	do { \
+		(void)unused; \
+		if (geteuid() != 0) \
+			skip(); \
+	} while (0)
+
+static struct dataplane_spec spec_of(bool fresh)
+{
+	struct dataplane_spec spec = {.max_flows = FLOWS, .fresh = fresh, .build = "test"};
+
+	(void)snprintf(spec.pin_path, sizeof(spec.pin_path), "%s", pin_path);
+	return spec;
+}
+
+static struct dataplane *open_now(void)
+{
+	struct dataplane_spec spec = spec_of(false);
+	struct dataplane *dp = NULL;
+	struct error err = {0};
+	int rc = dataplane_open(&spec, &dp, &err);
+
+	if (rc)
+		print_error("%s\n", err.message);
+	assert_int_equal(rc, 0);
+	return dp;
+}
+
+static void attach_now(struct dataplane *dp, const char *ifname, enum hook hook)
+{
+	struct interface_spec iface = {.hook = hook};
+	struct error err = {0};
+	int rc;
+
+	(void)snprintf(iface.name, sizeof(iface.name), "%s", ifname);
+	rc = dataplane_attach(dp, &iface, &err);
+	if (rc)
+		print_error("%s\n", err.message);
+	assert_int_equal(rc, 0);
+}
+
+static struct dataplane_interface only_interface(struct dataplane *dp)
+{
+	struct dataplane_interface out[2];
+
+	assert_int_equal(dataplane_interfaces(dp, out, 2), 1);
+	return out[0];
+}
+
+static bool pinned(const char *below)
+{
+	char path[160];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s%s", pin_path, below);
+	return stat(path, &st) == 0;
+}
+
+static uint32_t xdp_program(const char *ifname, int *ret_mode)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+
+	assert_int_equal(bpf_xdp_query((int)if_nametoindex(ifname), 0, &opts), 0);
+	if (ret_mode)
+		*ret_mode = opts.attach_mode;
+	return opts.prog_id;
+}
+
+static struct addr address(const char *text)
+{
+	struct addr addr;
+
+	assert_null(addr_parse(slice_of(text), true, &addr));
+	return addr;
+}
+
+static void sync_one(struct dataplane *dp, uint32_t weight)
+{
+	uint16_t slots[] = {5, 5, 5};
+	struct wanted_backend backend = {.id = 5,
+					 .addr = address("10.213.0.2:80"),
+					 .pool = 3,
+					 .weight = weight,
+					 .eligible = true,
+					 .name = "one"};
+	struct wanted_pool pool = {.id = 3, .slots = slots, .n_slots = 3, .name = "web"};
+	struct wanted_service service = {.id = 9,
+					 .listen = address("10.213.0.1:80"),
+					 .proto = LB_PROTO_TCP,
+					 .pool = 3,
+					 .name = "front"};
+	const struct wanted wanted = {&service, 1, &pool, 1, &backend, 1};
+	struct error err = {0};
+
+	assert_int_equal(dataplane_sync(dp, &wanted, &err), 0);
+}
+
+/* ---- Open and adopt ------------------------------------------------------------------------ */
+
+struct seen {
+	uint32_t backends, pools, services;
+};
+
+static void saw_backend(void *ctx, uint16_t id, const char *pool, const struct addr *addr)
+{
+	struct addr expected = address("10.213.0.2:80");
+
+	assert_int_equal(id, 5);
+	assert_string_equal(pool, "web");
+	assert_true(addr_equal(addr, &expected));
+	((struct seen *)ctx)->backends++;
+}
+
+static void saw_pool(void *ctx, uint32_t id, const char *name)
+{
+	assert_int_equal(id, 3);
+	assert_string_equal(name, "web");
+	((struct seen *)ctx)->pools++;
+}
+
+static void saw_service(void *ctx, uint32_t id, const char *name)
+{
+	assert_int_equal(id, 9);
+	assert_string_equal(name, "front");
+	((struct seen *)ctx)->services++;
+}
+
+static void a_second_daemon_adopts_what_the_first_left(void **unused)
+{
+	const struct dataplane_identities fns = {saw_backend, saw_pool, saw_service};
+	struct seen seen = {0};
+	struct dataplane *dp;
+	uint64_t seed;
+	uint64_t table;
+
+	NEEDS_ROOT();
+	dp = open_now();
+	assert_false(dataplane_adopted(dp));
+	assert_int_equal(dataplane_meta(dp)->max_flows, FLOWS);
+	assert_string_equal(dataplane_meta(dp)->build, "test");
+	sync_one(dp, 1);
+	dataplane_rows(dp)[5].proxy_opened = 41;
+	dp->maps.pools[3].next = 17;
+	seed = dataplane_meta(dp)->hash_seed;
+	table = dp->maps.pools[3].table;
+	dataplane_close(dp);
+
+	dp = open_now();
+	assert_true(dataplane_adopted(dp));
+	dataplane_each_identity(dp, &fns, &seen);
+	assert_int_equal(seen.backends, 1);
+	assert_int_equal(seen.pools, 1);
+	assert_int_equal(seen.services, 1);
+	sync_one(dp, 2);
+	assert_int_equal(dp->maps.backends[5].weight, 2);
+	assert_int_equal(dataplane_rows(dp)[5].proxy_opened, 41);
+	assert_int_equal(dp->maps.pools[3].next, 17);
+	assert_int_equal(dp->maps.pools[3].table, table);
+	assert_int_equal(dataplane_meta(dp)->hash_seed, seed);
+	dataplane_close(dp);
+}
+
+static void eligibility_and_kill_are_one_store(void **unused)
+{
+	struct dataplane *dp;
+
+	NEEDS_ROOT();
+	dp = open_now();
+	sync_one(dp, 1);
+	dataplane_set_eligible(dp, 5, false);
+	assert_int_equal(dp->maps.backends[5].flags, LB_BACKEND_USED);
+	dataplane_set_kill(dp, 5, true);
+	dataplane_set_eligible(dp, 5, true);
+	assert_int_equal(dp->maps.backends[5].flags,
+			 LB_BACKEND_USED | LB_BACKEND_ELIGIBLE | LB_BACKEND_KILL);
+	dataplane_set_eligible(dp, 6, true);
+	assert_int_equal(dp->maps.backends[6].flags, 0);
+	dataplane_close(dp);
+}
+
+static void a_second_daemon_at_once_is_refused_with_the_pid_of_the_first(void **unused)
+{
+	struct dataplane_spec spec;
+	struct dataplane *dp;
+	struct error err = {0};
+	char pid[16];
+	int to_parent[2];
+	int to_child[2];
+	pid_t child;
+	char byte;
+
+	NEEDS_ROOT();
+	assert_int_equal(pipe2(to_parent, O_CLOEXEC) | pipe2(to_child, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		spec = spec_of(false);
+		byte = dataplane_open(&spec, &dp, NULL) == 0 ? 'y' : 'n';
+		if (write(to_parent[1], &byte, 1) == 1 && read(to_child[0], &byte, 1) == 1)
+			_exit(0);
+		_exit(1);
+	}
+	assert_true(child > 0);
+	assert_int_equal(read(to_parent[0], &byte, 1), 1);
+	assert_int_equal(byte, 'y');
+	spec = spec_of(false);
+	assert_int_equal(dataplane_open(&spec, &dp, &err), -EBUSY);
+	(void)snprintf(pid, sizeof(pid), "%d", child);
+	assert_non_null(strstr(err.message, pid));
+	assert_int_equal(dataplane_teardown(pin_path, &err), -EBUSY);
+	/* Killed, it leaves the pins and no lock. */
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	dp = open_now();
+	assert_true(dataplane_adopted(dp));
+	dataplane_close(dp);
+	(void)close(to_parent[0]);
+	(void)close(to_parent[1]);
+	(void)close(to_child[0]);
+	(void)close(to_child[1]);
+}
+
+static void the_sweep_runs_without_the_daemon(void **unused)
+{
+	struct dataplane *dp;
+	uint64_t before;
+	uint64_t deadline = clock_ms() + 5000;
+
+	NEEDS_ROOT();
+	dp = open_now();
+	assert_int_equal(dataplane_sweep(dp), 0);
+	dataplane_close(dp);
+	dp = open_now();
+	before = clock_ns();
+	while (__atomic_load_n(&dp->maps.meta->swept_at, __ATOMIC_RELAXED) < before &&
+	       clock_ms() < deadline)
+		(void)sched_yield();
+	assert_true(dp->maps.meta->swept_at >= before);
+	dataplane_close(dp);
+}
+
+/* ---- Pinned state that does not fit -------------------------------------------------------- */
+
+static void set_magic(struct lb_meta *meta)
+{
+	meta->magic = 0;
+}
+
+static void set_flow_abi(struct lb_meta *meta)
+{
+	meta->flow_abi = LB_FLOW_ABI + 1;
+}
+
+static void set_control_abi(struct lb_meta *meta)
+{
+	meta->ctl_abi = LB_CTL_ABI + 1;
+}
+
+static void set_netns(struct lb_meta *meta)
+{
+	meta->netns++;
+}
+
+static void pinned_state_is_adopted_replaced_or_refused_by_what_it_says(void **unused)
+{
+	static const struct {
+		void (*spoil)(struct lb_meta *meta);
+		bool fresh;
+		int rc;
+		bool adopted;
+	} rows[] = {
+		{set_magic, false, 0, false},	    {set_flow_abi, false, -ESTALE, false},
+		{set_flow_abi, true, 0, false},	    {set_control_abi, false, 0, true},
+		{set_netns, false, -ESTALE, false}, {set_netns, true, -ESTALE, false},
+	};
+
+	NEEDS_ROOT();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct dataplane_spec spec = spec_of(rows[i].fresh);
+		struct dataplane *dp = open_now();
+		struct error err = {0};
+
+		sync_one(dp, 1);
+		rows[i].spoil(dp->maps.meta);
+		dataplane_close(dp);
+		assert_int_equal(dataplane_open(&spec, &dp, &err), rows[i].rc);
+		if (rows[i].rc) {
+			assert_non_null(strstr(err.message, "lbd --"));
+		} else {
+			assert_int_equal(dataplane_adopted(dp), rows[i].adopted);
+			assert_int_equal(dp->maps.backends[5].flags != 0, rows[i].adopted);
+			assert_int_equal(dataplane_meta(dp)->ctl_abi, LB_CTL_ABI);
+			dataplane_close(dp);
+		}
+		assert_int_equal(dataplane_teardown(pin_path, NULL), 0);
+	}
+}
+
+static void a_map_that_is_missing_is_made_again(void **unused)
+{
+	static const struct {
+		const char *pin;
+		bool adopted;
+	} rows[] = {{"/maps/lb_services", true},
+		    {"/maps/lb_counters", true},
+		    {"/maps/lb_index", false},
+		    {"/maps/lb_meta", false}};
+
+	NEEDS_ROOT();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct dataplane *dp = open_now();
+		char path[160];
+
+		dataplane_close(dp);
+		(void)snprintf(path, sizeof(path), "%s%s", pin_path, rows[i].pin);
+		assert_int_equal(unlink(path), 0);
+		dp = open_now();
+		assert_int_equal(dataplane_adopted(dp), rows[i].adopted);
+		assert_true(pinned(rows[i].pin));
+		sync_one(dp, 1);
+		dataplane_close(dp);
+	}
+}
+
+/* ---- Hooks --------------------------------------------------------------------------------- */
+
+static void each_hook_attaches_survives_and_is_adopted(void **unused)
+{
+	static const struct {
+		enum hook hook, runs;
+		bool no_tcx;
+		const char *pin;
+		int mode;
+	} rows[] = {
+		{HOOK_NATIVE, HOOK_NATIVE, false, "/links/lbdpA0_xdp", XDP_ATTACHED_DRV},
+		{HOOK_GENERIC, HOOK_GENERIC, false, "/links/lbdpA0_xdp", XDP_ATTACHED_SKB},
+		{HOOK_TC, HOOK_TC, true, "/links/lbdpA0_clsact", XDP_ATTACHED_NONE},
+		{HOOK_TC, HOOK_TC, false, "/links/lbdpA0_tcx", XDP_ATTACHED_NONE},
+		{HOOK_AUTO, HOOK_TC, false, "/links/lbdpA0_tcx", XDP_ATTACHED_NONE},
+	};
+
+	NEEDS_ROOT();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct dataplane *dp = open_now();
+		struct dataplane_interface iface;
+		uint32_t ifindex = if_nametoindex("lbdpA0");
+		uint32_t first;
+		uint32_t listed;
+		int mode;
+
+		dp->no_tcx = rows[i].no_tcx;
+		attach_now(dp, "lbdpA0", rows[i].hook);
+		iface = only_interface(dp);
+		assert_int_equal(iface.hook, rows[i].runs);
+		assert_int_equal(iface.ifindex, ifindex);
+		assert_int_equal(iface.configured_auto, rows[i].hook == HOOK_AUTO);
+		assert_true(pinned(rows[i].pin));
+		assert_int_equal(bpf_map_lookup_elem(dp->maps.devs, &ifindex, &listed) == 0,
+				 rows[i].hook == HOOK_NATIVE);
+		dataplane_close(dp);
+
+		first = xdp_program("lbdpA0", &mode);
+		assert_int_equal(mode, rows[i].mode);
+		dp = open_now();
+		dp->no_tcx = rows[i].no_tcx;
+		iface = only_interface(dp);
+		assert_string_equal(iface.name, "lbdpA0");
+		assert_int_equal(iface.hook, rows[i].runs);
+		assert_true(link_alive(&dp->attachments[0]));
+		attach_now(dp, "lbdpA0", rows[i].hook);
+		assert_int_equal(only_interface(dp).hook, rows[i].runs);
+		assert_true(link_alive(&dp->attachments[0]));
+		/* The newer program took the older one's place. */
+		if (first)
+			assert_int_not_equal(xdp_program("lbdpA0", NULL), first);
+		assert_int_equal(dataplane_detach(dp, "lbdpA0", NULL), 0);
+		assert_int_equal(dataplane_interfaces(dp, NULL, 0), 0);
+		assert_false(pinned(rows[i].pin));
+		assert_int_equal(xdp_program("lbdpA0", NULL), 0);
+		assert_int_equal(dataplane_detach(dp, "lbdpA0", NULL), -ENOENT);
+		dataplane_close(dp);
+	}
+}
+
+static void one_hook_changes_into_any_other(void **unused)
+{
+	static const enum hook order[] = {HOOK_TC,	HOOK_NATIVE, HOOK_GENERIC, HOOK_TC,
+					  HOOK_GENERIC, HOOK_NATIVE, HOOK_TC};
+	struct dataplane *dp;
+
+	NEEDS_ROOT();
+	dp = open_now();
+	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++) {
+		attach_now(dp, "lbdpA0", order[i]);
+		assert_int_equal(only_interface(dp).hook, order[i]);
+		assert_int_equal(xdp_program("lbdpA0", NULL) != 0, order[i] != HOOK_TC);
+		assert_int_equal(pinned("/links/lbdpA0_xdp"), order[i] != HOOK_TC);
+		assert_int_equal(pinned("/links/lbdpA0_tcx"), order[i] == HOOK_TC);
+	}
+	dataplane_close(dp);
+}
+
+static int foreign_program(enum bpf_prog_type type)
+{
+	/* r0 = 2 (XDP_PASS) or 0 (TC_ACT_OK); exit */
+	const struct bpf_insn instructions[] = {
+		{.code = 0xb7, .dst_reg = 0, .imm = type == BPF_PROG_TYPE_XDP ? 2 : 0},
+		{.code = 0x95},
+	};
+	int fd = bpf_prog_load(type, "somebody", "GPL", instructions, 2, NULL);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void a_foreign_xdp_program_is_named_and_left_alone(void **unused)
+{
+	struct interface_spec iface = {.name = "lbdpA0", .hook = HOOK_NATIVE};
+	struct dataplane *dp;
+	struct error err = {0};
+	int fd;
+	uint32_t id;
+	int ifindex;
+
+	NEEDS_ROOT();
+	ifindex = (int)if_nametoindex("lbdpA0");
+	fd = foreign_program(BPF_PROG_TYPE_XDP);
+	assert_int_equal(bpf_xdp_attach(ifindex, fd, XDP_FLAGS_DRV_MODE, NULL), 0);
+	id = xdp_program("lbdpA0", NULL);
+	dp = open_now();
+	assert_int_equal(dataplane_attach(dp, &iface, &err), -EBUSY);
+	assert_non_null(strstr(err.message, "somebody"));
+	assert_int_equal(xdp_program("lbdpA0", NULL), id);
+	assert_int_equal(dataplane_interfaces(dp, NULL, 0), 0);
+	dataplane_close(dp);
+	assert_int_equal(bpf_xdp_detach(ifindex, XDP_FLAGS_DRV_MODE, NULL), 0);
+	(void)close(fd);
+}
+
+static void a_foreign_filter_at_our_priority_is_left_alone(void **unused)
+{
+	struct interface_spec iface = {.name = "lbdpA0", .hook = HOOK_TC};
+	struct dataplane *dp;
+	struct error err = {0};
+	int fd;
+
+	NEEDS_ROOT();
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex("lbdpA0"),
+		    .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, theirs, .handle = 0x6c62, .priority = 50);
+	LIBBPF_OPTS(bpf_tc_opts, query, .handle = 0x6c62, .priority = 50);
+
+	fd = foreign_program(BPF_PROG_TYPE_SCHED_CLS);
+	theirs.prog_fd = fd;
+	(void)bpf_tc_hook_create(&hook);
+	assert_int_equal(bpf_tc_attach(&hook, &theirs), 0);
+	dp = open_now();
+	dp->no_tcx = true;
+	assert_int_equal(dataplane_attach(dp, &iface, &err), -EBUSY);
+	assert_non_null(strstr(err.message, "tc filter del"));
+	assert_int_equal(bpf_tc_query(&hook, &query), 0);
+	assert_int_equal(query.prog_id, theirs.prog_id);
+	dataplane_close(dp);
+	query.prog_id = query.prog_fd = query.flags = 0;
+	assert_int_equal(bpf_tc_detach(&hook, &query), 0);
+	(void)close(fd);
+}
+
+static void our_filter_without_its_pin_is_recognised(void **unused)
+{
+	struct dataplane *dp;
+	char path[160];
+
+	NEEDS_ROOT();
+	dp = open_now();
+	dp->no_tcx = true;
+	attach_now(dp, "lbdpA0", HOOK_TC);
+	dataplane_close(dp);
+	(void)snprintf(path, sizeof(path), "%s/links/lbdpA0_clsact", pin_path);
+	assert_int_equal(unlink(path), 0);
+	dp = open_now();
+	dp->no_tcx = true;
+	assert_int_equal(dataplane_interfaces(dp, NULL, 0), 0);
+	attach_now(dp, "lbdpA0", HOOK_TC);
+	assert_int_equal(only_interface(dp).hook, HOOK_TC);
+	dataplane_close(dp);
+}
+
+static void an_unknown_interface_is_answered_with_those_there_are(void **unused)
+{
+	struct interface_spec iface = {.name = "nosuch0", .hook = HOOK_TC};
+	struct dataplane *dp;
+	struct error err = {0};
+
+	NEEDS_ROOT();
+	dp = open_now();
+	assert_int_equal(dataplane_attach(dp, &iface, &err), -ENODEV);
+	assert_non_null(strstr(err.message, "lbdpA0"));
+	dataplane_close(dp);
+}
+
+static void an_interface_that_comes_back_is_attached_again(void **unused)
+{
+	static const enum hook hooks[] = {HOOK_NATIVE, HOOK_TC};
+	struct dataplane *dp;
+
+	NEEDS_ROOT();
+	dp = open_now();
+	assert_true(dataplane_watch_fd(dp) >= 0);
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++) {
+		attach_now(dp, "lbdpA0", hooks[i]);
+		dataplane_on_watch(dp);
+		assert_int_equal(command("ip link del lbdpA0"), 0);
+		dataplane_on_watch(dp);
+		assert_int_equal(only_interface(dp).ifindex, 0);
+		assert_int_equal(make_veth(), 0);
+		dataplane_on_watch(dp);
+		assert_int_equal(only_interface(dp).ifindex, if_nametoindex("lbdpA0"));
+		assert_int_equal(only_interface(dp).hook, hooks[i]);
+		assert_true(link_alive(&dp->attachments[0]));
+	}
+	dataplane_close(dp);
+}
+
+static void a_route_change_makes_the_kernel_ask_again(void **unused)
+{
+	struct dataplane *dp;
+
+	NEEDS_ROOT();
+	dp = open_now();
+	dataplane_on_watch(dp);
+	dp->maps.meta->hops_changed_ms = 0;
+	dataplane_on_watch(dp);
+	assert_int_equal(dp->maps.meta->hops_changed_ms, 0);
+	assert_int_equal(command("ip route add 10.214.0.0/24 via 10.213.0.9"), 0);
+	dataplane_on_watch(dp);
+	assert_int_not_equal(dp->maps.meta->hops_changed_ms, 0);
+	assert_int_equal(command("ip route del 10.214.0.0/24"), 0);
+	dataplane_close(dp);
+}
+
+static void a_backend_becomes_a_managed_neighbour_and_ceases_to_be(void **unused)
+{
+	const struct wanted none = {0};
+	struct dataplane *dp;
+
+	NEEDS_ROOT();
+	dp = open_now();
+	sync_one(dp, 1);
+	assert_int_equal(command("ip neigh show 10.213.0.2 | grep -q managed"), 0);
+	assert_int_equal(dataplane_sync(dp, &none, NULL), 0);
+	assert_int_equal(command("ip neigh show 10.213.0.2 | grep -q managed"), 1);
+	dataplane_close(dp);
+}
+
+/* ---- Reading ------------------------------------------------------------------------------- */
+
+static bool count_flow(void *ctx, uint32_t record, const struct lb_flow *flow)
+{
+	uint32_t *sum = ctx;
+
+	assert_int_equal(flow->service, record + 100);
+	*sum += record;
+	return *sum < 1000;
+}
+
+static void flows_in_use_are_shown_and_no_others(void **unused)
+{
+	static const uint32_t states[] = {LB_FLOW_OPEN,	   LB_FLOW_FREE,  LB_FLOW_CLAIMED,
+					  LB_FLOW_SYN,	   LB_FLOW_RESET, LB_FLOW_STATES,
+					  LB_FLOW_CLOSING, LB_FLOW_OPEN};
+	struct dataplane *dp;
+	uint32_t sum = 0;
+
+	NEEDS_ROOT();
+	dp = open_now();
+	for (uint32_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
+		dp->maps.flows[i].seen_at = clock_ns();
+		dp->maps.flows[i].service = i + 100;
+		dp->maps.flows[i].word = 7ULL << 32 | states[i];
+	}
+	dp->maps.meta->fresh = 7; /* the last was never handed out */
+	dataplane_each_flow(dp, count_flow, &sum);
+	assert_int_equal(sum, 0 + 3 + 4 + 6);
+	sum = 1000;
+	dataplane_each_flow(dp, count_flow, &sum);
+	assert_int_equal(sum, 1000);
+	memset(dp->maps.flows, 0, 8 * sizeof(*dp->maps.flows));
+	dataplane_close(dp);
+}
+
+static void counters_are_summed_over_cpus(void **unused)
+{
+	struct lb_count verdicts[LB_VERDICT_COUNT];
+	struct lb_traffic traffic;
+	struct lb_traffic *rows;
+	struct dataplane *dp;
+	uint32_t verdict = LB_V_NO_FLOW;
+	uint32_t id = 77;
+	uint32_t cpus;
+
+	NEEDS_ROOT();
+	cpus = (uint32_t)libbpf_num_possible_cpus();
+	rows = calloc(cpus, sizeof(*rows));
+	assert_non_null(rows);
+	for (uint32_t i = 0; i < cpus; i++) {
+		rows[i].in = (struct lb_count){1, 10};
+		rows[i].out = (struct lb_count){2, 20};
+	}
+	dp = open_now();
+	assert_int_equal(bpf_map_update_elem(dp->maps.service_stats, &id, rows, 0), 0);
+	dataplane_service_traffic(dp, id, &traffic);
+	assert_int_equal(traffic.in.packets, cpus);
+	assert_int_equal(traffic.in.bytes, 10 * cpus);
+	assert_int_equal(traffic.out.packets, 2 * cpus);
+	assert_int_equal(traffic.out.bytes, 20 * cpus);
+	dataplane_service_traffic(dp, LB_MAX_SERVICES + 1, &traffic);
+	assert_int_equal(traffic.in.packets, 0);
+	dataplane_backend_traffic(dp, 77, &traffic);
+	assert_int_equal(traffic.in.packets, 0);
+	free(rows);
+
+	struct lb_count *counts = calloc(cpus, sizeof(*counts));
+
+	assert_non_null(counts);
+	counts[cpus - 1] = (struct lb_count){3, 30};
+	assert_int_equal(bpf_map_update_elem(dp->maps.counters, &verdict, counts, 0), 0);
+	dataplane_verdicts(dp, verdicts);
+	assert_int_equal(verdicts[LB_V_NO_FLOW].packets, 3);
+	assert_int_equal(verdicts[LB_V_NO_FLOW].bytes, 30);
+	assert_int_equal(verdicts[LB_V_NOT_IP].packets, 0);
+	free(counts);
+	dataplane_close(dp);
+}
+
+/* ---- Teardown ------------------------------------------------------------------------------ */
+
+static void teardown_leaves_nothing_and_may_be_repeated(void **unused)
+{
+	struct dataplane *dp;
+
+	NEEDS_ROOT();
+	dp = open_now();
+	sync_one(dp, 1);
+	attach_now(dp, "lbdpA0", HOOK_NATIVE);
+	dp->no_tcx = true;
+	attach_now(dp, "lbdpA1", HOOK_TC);
+	assert_int_equal(command("tc filter show dev lbdpA1 ingress | grep -q lb_tc"), 0);
+	dataplane_close(dp);
+	assert_true(pinned("/maps/lb_flows"));
+	assert_int_equal(dataplane_teardown(pin_path, NULL), 0);
+	assert_false(pinned(""));
+	assert_int_equal(xdp_program("lbdpA0", NULL), 0);
+	assert_int_equal(command("tc filter show dev lbdpA1 ingress | grep -q lb_tc"), 1);
+	assert_int_equal(dataplane_teardown(pin_path, NULL), 0);
+}
+
+static void teardown_clears_half_made_state(void **unused)
+{
+	struct dataplane *dp;
+	char path[160];
+
+	NEEDS_ROOT();
+	dp = open_now();
+	dataplane_close(dp);
+	(void)snprintf(path, sizeof(path), "%s/maps/lb_meta", pin_path);
+	assert_int_equal(unlink(path), 0);
+	(void)snprintf(path, sizeof(path), "%s/links", pin_path);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(dataplane_teardown(pin_path, NULL), 0);
+	assert_false(pinned(""));
+}
+
+static void a_path_outside_a_bpf_file_system_is_refused_with_the_mend(void **unused)
+{
+	static const char *const paths[] = {"/tmp/lbdp-none", "relative/path", ""};
+
+	NEEDS_ROOT();
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
+		struct dataplane_spec spec = spec_of(false);
+		struct dataplane *dp = NULL;
+		struct error err = {0};
+
+		(void)snprintf(spec.pin_path, sizeof(spec.pin_path), "%s", paths[i]);
+		assert_int_equal(dataplane_open(&spec, &dp, &err), -EINVAL);
+		assert_null(dp);
+		assert_true(strlen(err.message) > 0);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, clean)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_second_daemon_adopts_what_the_first_left),
+		TEST(eligibility_and_kill_are_one_store),
+		TEST(a_second_daemon_at_once_is_refused_with_the_pid_of_the_first),
+		TEST(the_sweep_runs_without_the_daemon),
+		TEST(pinned_state_is_adopted_replaced_or_refused_by_what_it_says),
+		TEST(a_map_that_is_missing_is_made_again),
+		TEST(each_hook_attaches_survives_and_is_adopted),
+		TEST(one_hook_changes_into_any_other),
+		TEST(a_foreign_xdp_program_is_named_and_left_alone),
+		TEST(a_foreign_filter_at_our_priority_is_left_alone),
+		TEST(our_filter_without_its_pin_is_recognised),
+		TEST(an_unknown_interface_is_answered_with_those_there_are),
+		TEST(an_interface_that_comes_back_is_attached_again),
+		TEST(a_route_change_makes_the_kernel_ask_again),
+		TEST(a_backend_becomes_a_managed_neighbour_and_ceases_to_be),
+		TEST(flows_in_use_are_shown_and_no_others),
+		TEST(counters_are_summed_over_cpus),
+		TEST(teardown_leaves_nothing_and_may_be_repeated),
+		TEST(teardown_clears_half_made_state),
+		TEST(a_path_outside_a_bpf_file_system_is_refused_with_the_mend),
+	};
+
+	return cmocka_run_group_tests(tests, enter, leave);
+}
