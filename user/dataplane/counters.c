@@ -20,7 +20,7 @@ static uint32_t cpus(void)
 static void sum(int fd, uint32_t key, uint64_t *ret_sum, uint32_t words)
 {
 	uint32_t n_cpus = cpus();
-	uint64_t *rows = calloc((size_t)n_cpus * words, sizeof(*rows));
+	uint64_t *rows = n_cpus ? calloc((size_t)n_cpus * words, sizeof(*rows)) : NULL;
 
 	memset(ret_sum, 0, words * sizeof(*ret_sum));
 	if (rows && bpf_map_lookup_elem(fd, &key, rows) == 0) {

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Maps of plain memory, which check after every single write what a packet would see, and which can
+ * stop writing after any of them; wanted states in a few letters.
+ *
+ * For: test_sync.c. Owns: <fake>, the memory.
+ */
+#ifndef TESTS_FAKE_MAPS_H
+#define TESTS_FAKE_MAPS_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dataplane/sync.h"
+
+#define MAX_SERVICES 8
+
+struct fake {
+	struct lb_backend backends[LB_MAX_BACKENDS];
+	struct lb_pool pools[LB_MAX_POOLS];
+	struct lb_slot_line lines[LB_MAX_SLOTS / 4];
+	struct service_entry services[MAX_SERVICES];
+	uint32_t n_services;
+	uint32_t writes; /* since the last reset */
+	uint32_t budget; /* writes that still succeed */
+	uint64_t now_ms;
+	uint32_t waits;
+	uint32_t cleared; /* counters of how many ids */
+};
+
+static struct fake fake;
+
+/* ---- What must hold for packets at any time ------------------------------------------------ */
+
+static void check_table(const struct lb_pool *pool)
+{
+	const uint16_t *ids = (const uint16_t *)fake.lines + LB_TABLE_OFFSET(pool->table);
+
+	assert_true((uint64_t)LB_TABLE_OFFSET(pool->table) + LB_TABLE_SIZE(pool->table) <=
+		    LB_MAX_SLOTS);
+	for (uint32_t i = 0; i < LB_TABLE_SIZE(pool->table); i++) {
+		assert_int_not_equal(ids[i], 0);
+		assert_true(fake.backends[ids[i]].flags & LB_BACKEND_USED);
+		assert_int_not_equal(fake.backends[ids[i]].port, 0);
+	}
+}
+
+static void check_packets(void)
+{
+	for (uint32_t i = 0; i < fake.n_services; i++)
+		assert_int_equal(fake.pools[fake.services[i].value.pool].used, 1);
+	for (uint32_t id = 1; id < 16; id++)
+		check_table(&fake.pools[id]);
+}
+
+static int step(void)
+{
+	if (fake.budget == 0)
+		return -EIO;
+	fake.budget--;
+	fake.writes++;
+	return 0;
+}
+
+static int done(void)
+{
+	check_packets();
+	return 0;
+}
+
+/* ---- The operations ------------------------------------------------------------------------ */
+
+static int backend_flags(void *ctx, uint16_t id, uint32_t flags)
+{
+	(void)ctx;
+	if (step())
+		return -EIO;
+	fake.backends[id].flags = flags;
+	return done();
+}
+
+static int backend_body(void *ctx, uint16_t id, const struct lb_backend *body)
+{
+	uint32_t flags = fake.backends[id].flags;
+
+	(void)ctx;
+	if (step())
+		return -EIO;
+	fake.backends[id] = *body;
+	fake.backends[id].flags = flags;
+	return done();
+}
+
+static int slots(void *ctx, uint32_t offset, const uint16_t *ids, uint32_t count)
+{
+	(void)ctx;
+	if (step())
+		return -EIO;
+	assert_true(offset + count <= LB_MAX_SLOTS);
+	memcpy((uint16_t *)fake.lines + offset, ids, count * sizeof(*ids));
+	return done();
+}
+
+static int pool_table(void *ctx, uint32_t id, uint64_t table)
+{
+	(void)ctx;
+	if (step())
+		return -EIO;
+	fake.pools[id].table = table;
+	return done();
+}
+
+static int pool_body(void *ctx, uint32_t id, const struct lb_pool *body)
+{
+	struct lb_pool *row = &fake.pools[id];
+	struct lb_pool kept = *row;
+
+	(void)ctx;
+	if (step())
+		return -EIO;
+	*row = *body;
+	row->table = kept.table;
+	row->next = kept.next;
+	return done();
+}
+
+static struct service_entry *find_service(const struct lb_service_key *key)
+{
+	for (uint32_t i = 0; i < fake.n_services; i++) {
+		if (memcmp(&fake.services[i].key, key, sizeof(*key)) == 0)
+			return &fake.services[i];
+	}
+	return NULL;
+}
+
+static int service_put(void *ctx, const struct lb_service_key *key, const struct lb_service *value)
+{
+	struct service_entry *there = find_service(key);
+
+	(void)ctx;
+	if (step())
+		return -EIO;
+	if (!there)
+		there = &fake.services[fake.n_services++];
+	assert_true(fake.n_services <= MAX_SERVICES);
+	*there = (struct service_entry){.key = *key, .value = *value};
+	return done();
+}
+
+static int service_delete(void *ctx, const struct lb_service_key *key)
+{
+	struct service_entry *there = find_service(key);
+
+	(void)ctx;
+	if (!there)
+		return -ENOENT;
+	if (step())
+		return -EIO;
+	*there = fake.services[--fake.n_services];
+	return done();
+}
+
+static int backend_clear_stats(void *ctx, uint16_t id)
+{
+	(void)ctx;
+	(void)id;
+	fake.cleared++;
+	return step();
+}
+
+static int service_clear_stats(void *ctx, uint32_t id)
+{
+	(void)ctx;
+	(void)id;
+	fake.cleared++;
+	return step();
+}
+
+static int service_next(void *ctx, const struct lb_service_key *prev,
+			struct lb_service_key *ret_key, struct lb_service *ret_value)
+{
+	const struct service_entry *entry = prev ? find_service(prev) + 1 : fake.services;
+
+	(void)ctx;
+	if (entry == fake.services + fake.n_services)
+		return -ENOENT;
+	*ret_key = entry->key;
+	*ret_value = entry->value;
+	return 0;
+}
+
+static uint64_t now_ms(void *ctx)
+{
+	(void)ctx;
+	return fake.now_ms;
+}
+
+static void wait_ms(void *ctx, uint32_t ms)
+{
+	(void)ctx;
+	fake.waits++;
+	fake.now_ms += ms;
+}
+
+static const struct map_ops ops = {
+	.backend_flags = backend_flags,
+	.backend_body = backend_body,
+	.slots = slots,
+	.pool_table = pool_table,
+	.pool_body = pool_body,
+	.service_put = service_put,
+	.service_delete = service_delete,
+	.backend_clear_stats = backend_clear_stats,
+	.service_clear_stats = service_clear_stats,
+	.service_next = service_next,
+	.now_ms = now_ms,
+	.wait_ms = wait_ms,
+};
+
+/* ---- Wanted states, in a few letters ------------------------------------------------------- */
+
+struct row_backend {
+	uint16_t id;
+	uint32_t pool, weight;
+	const char *address;
+	char state; /* 'e' eligible, 'i' ineligible, 't' tombstone */
+};
+
+struct row_pool {
+	uint32_t id;
+	enum lb_choice choice;
+	const char *name;
+	uint16_t slots[12]; /* up to the first 0 */
+};
+
+struct row_service {
+	uint32_t id, pool;
+	const char *listen;
+};
+
+struct row_state {
+	struct row_backend backends[6];
+	struct row_pool pools[3];
+	struct row_service services[3];
+};
+
+static struct addr address(const char *text)
+{
+	struct addr addr;
+
+	assert_null(addr_parse(slice_of(text), true, &addr));
+	return addr;
+}
+
+static void fill_pool(const struct row_pool *row, struct wanted_pool *pool)
+{
+	*pool = (struct wanted_pool){.id = row->id, .choice = row->choice};
+	(void)snprintf(pool->name, sizeof(pool->name), "%s", row->name);
+	while (pool->n_slots < 12 && row->slots[pool->n_slots])
+		pool->n_slots++;
+	pool->slots = calloc(12, sizeof(*pool->slots));
+	assert_non_null(pool->slots);
+	memcpy(pool->slots, row->slots, sizeof(row->slots));
+}
+
+static void fill_backend(const struct row_backend *row, struct wanted_backend *backend)
+{
+	*backend = (struct wanted_backend){
+		.id = row->id,
+		.pool = row->pool,
+		.weight = row->weight,
+		.addr = address(row->address),
+		.eligible = row->state == 'e',
+		.tombstone = row->state == 't',
+	};
+	(void)snprintf(backend->name, sizeof(backend->name), "%s", row->address);
+}
+
+static struct wanted wanted_of(const struct row_state *state)
+{
+	struct wanted wanted = {
+		.backends = calloc(6, sizeof(*wanted.backends)),
+		.pools = calloc(3, sizeof(*wanted.pools)),
+		.services = calloc(3, sizeof(*wanted.services)),
+	};
+
+	for (; wanted.n_backends < 6 && state->backends[wanted.n_backends].id; wanted.n_backends++)
+		fill_backend(&state->backends[wanted.n_backends],
+			     &wanted.backends[wanted.n_backends]);
+	for (; wanted.n_pools < 3 && state->pools[wanted.n_pools].id; wanted.n_pools++)
+		fill_pool(&state->pools[wanted.n_pools], &wanted.pools[wanted.n_pools]);
+	for (; wanted.n_services < 3 && state->services[wanted.n_services].id;
+	     wanted.n_services++) {
+		const struct row_service *row = &state->services[wanted.n_services];
+
+		wanted.services[wanted.n_services] = (struct wanted_service){
+			.id = row->id,
+			.pool = row->pool,
+			.listen = address(row->listen),
+			.proto = LB_PROTO_TCP,
+			.name = "service",
+		};
+	}
+	return wanted;
+}
+
+/* ---- Whether the maps say what is wanted, without asking sync ------------------------------ */
+
+static void check_backends(const struct wanted *wanted)
+{
+	uint32_t present = 0;
+
+	for (uint32_t i = 0; i < wanted->n_backends; i++) {
+		const struct wanted_backend *backend = &wanted->backends[i];
+		const struct lb_backend *row = &fake.backends[backend->id];
+		uint32_t flags = backend->tombstone  ? LB_BACKEND_TOMBSTONE
+				 : backend->eligible ? LB_BACKEND_USED | LB_BACKEND_ELIGIBLE
+						     : LB_BACKEND_USED;
+
+		assert_int_equal(row->flags, flags);
+		assert_int_equal(row->pool, backend->pool);
+		assert_int_equal(row->weight, backend->weight);
+		assert_int_equal(row->port, backend->addr.port);
+		assert_memory_equal(row->addr.b, backend->addr.ip, 16);
+		assert_string_equal(row->name, backend->name);
+		assert_int_equal(row->removed_at != 0, backend->tombstone);
+	}
+	for (uint32_t id = 0; id < LB_MAX_BACKENDS; id++)
+		present += fake.backends[id].flags != 0;
+	assert_int_equal(present, wanted->n_backends);
+}
+
+static void check_pools(const struct wanted *wanted)
+{
+	uint32_t present = 0;
+
+	for (uint32_t i = 0; i < wanted->n_pools; i++) {
+		const struct wanted_pool *pool = &wanted->pools[i];
+		const struct lb_pool *row = &fake.pools[pool->id];
+
+		assert_int_equal(row->used, 1);
+		assert_int_equal(row->choice, pool->choice);
+		assert_string_equal(row->name, pool->name);
+		assert_int_equal(row->hash_seed, sync_pool_seed(pool->name));
+		assert_int_equal(LB_TABLE_SIZE(row->table), pool->n_slots);
+		assert_memory_equal((uint16_t *)fake.lines + LB_TABLE_OFFSET(row->table),
+				    pool->slots, pool->n_slots * sizeof(uint16_t));
+	}
+	for (uint32_t id = 0; id < LB_MAX_POOLS; id++)
+		present += fake.pools[id].used || fake.pools[id].table;
+	assert_int_equal(present, wanted->n_pools);
+}
+
+static void check_all(const struct wanted *wanted)
+{
+	check_backends(wanted);
+	check_pools(wanted);
+	assert_int_equal(fake.n_services, wanted->n_services);
+	for (uint32_t i = 0; i < wanted->n_services; i++) {
+		struct lb_service_key key = {.port = wanted->services[i].listen.port,
+					     .proto = LB_PROTO_TCP};
+		const struct service_entry *entry;
+
+		memcpy(key.addr.b, wanted->services[i].listen.ip, 16);
+		entry = find_service(&key);
+		assert_non_null(entry);
+		assert_int_equal(entry->value.id, wanted->services[i].id);
+		assert_int_equal(entry->value.pool, wanted->services[i].pool);
+	}
+}
+
+#endif
