@@ -85,12 +85,14 @@ static void test_long_head_in_pieces(void **state)
 {
 	static const struct {
 		const char *more;
+		size_t times;
 		const char *reason; /* NULL: wait */
 	} rows[] = {
-		{"more", NULL},
-		{"a\r\nB: c", NULL},
-		{"a\nB", "bad_header_value"},
-		{"\r\n\n", "bad_header_name"},
+		{"more", 1, NULL},
+		{"a\r\nB: c", 1, NULL},
+		{"a\nB", 1, "bad_header_value"},
+		{"\r\n\n", 1, "bad_header_name"},
+		{"\r\nB: c", HTTP_MAX_HEADERS, "too_many_headers"},
 	};
 
 	(void)state;
@@ -102,7 +104,7 @@ static void test_long_head_in_pieces(void **state)
 
 		put_text(&w, "GET / HTTP/1.1\r\nHost: a\r\nX: ", 1);
 		put_text(&w, "v", 4000);
-		put_text(&w, rows[i].more, 1);
+		put_text(&w, rows[i].more, rows[i].times);
 		got = http_parse_request(guard_copy((struct slice){w.ptr, w.len}), &head, &refusal);
 		assert_int_equal(got, rows[i].reason ? -EBADMSG : 0);
 		if (rows[i].reason)
