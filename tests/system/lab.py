@@ -247,17 +247,23 @@ class Lbd:
 
     def __exit__(self, *_):
         tap.forget(self.log)
+        self.close()
+
+    def close(self):
         if self.process:
             self.lab.end(self.process)
         self.lab.remove_pins()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def log(self):
+    def log_text(self):
         with contextlib.suppress(FileNotFoundError), \
                 open(self.log_path, encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
-            return "log of lbd:\n" + "\n".join("  " + line for line in lines[-40:])
-        return "log of lbd: empty"
+            return file.read()
+        return ""
+
+    def log(self):
+        lines = self.log_text().splitlines()[-40:]
+        return "log of lbd:\n" + ("\n".join("  " + line for line in lines) or "  (empty)")
 
     def spawn(self, *extra):
         with open(self.log_path, "ab") as log:
@@ -319,7 +325,7 @@ class Lbd:
                                               if b["eligible"]], seconds)
 
     def wait_log(self, text, seconds=5):
-        return tap.wait_for(lambda: text in self.log(), seconds)
+        return tap.wait_for(lambda: text in self.log_text(), seconds)
 
     def lbadm(self, *args, socket_path=None):
         return subprocess.run([f"{BUILD}/lbadm", "--socket", socket_path or self.socket, *args],
@@ -332,14 +338,22 @@ class Lbd:
             raise RuntimeError(f"lbadm {' '.join(args)}: {done.returncode} {done.stderr}")
         return json.loads(done.stdout)
 
-    def drift(self):
-        return self.lbadm_json("audit")["drift"]
+    def drift(self, pool_name):
+        """Backend -> (open by the counters, by the flow table), where the two differ."""
+        flows = self.get("/v1/flows?limit=100000")["flows"]
+        wrong = {}
+        for name, backend in self.backends(pool_name).items():
+            real = sum(1 for f in flows if f["counted"] and f["pool"] == pool_name
+                       and f["backend"] == backend["address"])
+            if real != backend["open"]:
+                wrong[name] = (backend["open"], real)
+        return wrong
 
     def reload(self):
         """By signal; returns when the log says how it ended."""
-        before = self.log().count("reload")
+        before = self.log_text().count("reload")
         self.process.send_signal(signal.SIGHUP)
-        return tap.wait_for(lambda: self.log().count("reload") > before)
+        return tap.wait_for(lambda: self.log_text().count("reload") > before)
 
 
 # ---- Configurations --------------------------------------------------------------------------

@@ -1,0 +1,161 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A backend that stops leaves the choice in time and without a failed request; one that returns
+comes back. Both paths share one pool and its check."""
+import collections
+import os
+import signal
+import socket
+import time
+
+from lab import PROXY, VIP, Lab, address_of, config, nat, pool
+from tap import at_least, at_most, check, main, ok, wait_for
+from traffic import Stream, connect, outcome, request, share
+
+ALL = ["b1", "b2", "b3"]
+KERNEL, WEB = f"{VIP}:80", f"{PROXY}:80"
+INTERVAL, TIMEOUT, FALL, RISE, BACKOFF_MAX = 200, 200, 3, 2, 1600
+JITTER = 1.05  # the default of 5 %
+# What may pass from the failure to the last connection that the backend gets.
+LIMIT_MS = FALL * INTERVAL * JITTER + TIMEOUT + 100
+CHECK = {"type": "http", "path": "/healthz", "interval": f"{INTERVAL}ms",
+         "timeout": f"{TIMEOUT}ms", "rise": RISE, "fall": FALL,
+         "backoff-max": f"{BACKOFF_MAX}ms"}
+
+
+def services(hook):
+    return config(hook, {"web": pool(ALL, health=CHECK)}, {
+        "kernel": nat(KERNEL, "web"),
+        "proxy": {"listen": WEB, "protocol": "http", "pool": "web"},
+    })
+
+
+def failure(lab, lbd, what, break_it, mend_it):
+    """Breaks b2 under traffic on both paths, and mends it."""
+    ok(f"{what}: all are eligible before", lbd.wait_eligible("web", ALL), lbd.backends("web"))
+    with Stream(lambda: outcome(lab, KERNEL)) as kernel, \
+            Stream(lambda: request(lab, WEB)[0]) as proxy:
+        kernel.wait_more(30)
+        began = time.monotonic()
+        break_it()
+        left = lbd.wait_eligible("web", ["b1", "b3"], 5)
+        took_ms = (time.monotonic() - began) * 1000
+        ok(f"{what}: b2 leaves the choice", left, lbd.backends("web"))
+        at_most(f"{what}: within fall * interval + timeout + 100 ms", round(took_ms), LIMIT_MS)
+        now = time.monotonic()
+        kernel.wait_more(60)
+        proxy.wait_more(60)
+        check(f"{what}: after that no new kernel connection fails",
+              bad(kernel.since(now), {"b1", "b3"}), {})
+        check(f"{what}: no request through the proxy failed at any time",
+              bad(proxy.since(began), {200}), {})
+        mend_it()
+        began = time.monotonic()
+        ok(f"{what}: b2 comes back by itself", lbd.wait_eligible("web", ALL, 10),
+           lbd.backends("web"))
+        took_ms = (time.monotonic() - began) * 1000
+        at_most(f"{what}: within the longest backoff and the rise", round(took_ms),
+                BACKOFF_MAX * JITTER + (RISE - 1) * INTERVAL * JITTER + TIMEOUT + 200)
+        now = time.monotonic()
+        kernel.wait_more(30)
+        check(f"{what}: then it gets connections again", "b2" in kernel.since(now), True)
+    check(f"{what}: no request through the proxy failed until the end",
+          bad(proxy.since(began), {200}), {})
+
+
+def bad(results, good):
+    return dict(collections.Counter(r for r in results if r not in good))
+
+
+def test_process(lab, lbd, hook):
+    failure(lab, lbd, f"{hook}, server killed", lambda: lab.kill_nginx("b2"),
+            lambda: lab.start_nginx("b2"))
+
+
+def test_link(lab, lbd, hook):
+    failure(lab, lbd, f"{hook}, link down", lambda: lab.link("b2", "down"),
+            lambda: lab.link("b2", "up"))
+
+
+def test_hang(lab, lbd, hook):
+    """A stopped process accepts in the kernel and never answers."""
+    pid = lab.nginx_pid("b2")
+    ok(f"{hook}, server hangs: all are eligible before", lbd.wait_eligible("web", ALL))
+    began = time.monotonic()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        ok(f"{hook}, server hangs: it leaves the choice", lbd.wait_eligible("web", ["b1", "b3"]),
+           lbd.backends("web"))
+        took_ms = (time.monotonic() - began) * 1000
+        at_most(f"{hook}, server hangs: within fall * (interval + timeout) + 100 ms",
+                round(took_ms), FALL * (INTERVAL * JITTER + TIMEOUT) + 100)
+        reason = lbd.backends("web")["b2"]["health_reason"]
+        ok(f"{hook}, server hangs: the reason is a timeout", "timeout" in reason, reason)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    ok(f"{hook}, server hangs: it comes back when it goes on", lbd.wait_eligible("web", ALL))
+
+
+def test_backoff(lab, lbd, _hook):
+    """While down, probes become rarer. They are counted at a listener that is not nginx."""
+    lab.kill_nginx("b3")
+    lbd.wait_eligible("web", ["b1", "b2"])
+    seen = []
+    with lab.socket("b3") as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address_of("b3"), 80))
+        listener.listen(16)
+        deadline = time.monotonic() + 4
+        while time.monotonic() < deadline:
+            listener.settimeout(max(deadline - time.monotonic(), 0.01))
+            try:
+                client, _ = listener.accept()
+            except TimeoutError:
+                break
+            seen.append(time.monotonic())
+            client.close()  # without an answer: the probe fails
+    at_least("a backend that is down is still probed", len(seen), 2)
+    at_most("but less often than one that is up, by backoff", len(seen),
+            4000 // INTERVAL // 2)
+    lab.start_nginx("b3")
+    ok("and it comes back", lbd.wait_eligible("web", ALL, 10), lbd.backends("web"))
+
+
+def test_all_down(lab, lbd, hook):
+    for name in ALL:
+        lab.kill_nginx(name)
+    ok(f"{hook}: all backends can be down", lbd.wait_eligible("web", []), lbd.backends("web"))
+    check(f"{hook}: then the kernel path refuses", outcome(lab, KERNEL), "refused")
+    check(f"{hook}: and the proxy answers 503", request(lab, WEB)[0], 503)
+    why = lbd.lbadm("backend", "why", "web", "b1").stdout
+    ok(f"{hook}: backend why names the reason", "refused" in why or "down" in why, why)
+    for name in ALL:
+        lab.start_nginx(name)
+    ok(f"{hook}: and all come back", lbd.wait_eligible("web", ALL, 10), lbd.backends("web"))
+    ok(f"{hook}: and share again",
+       wait_for(lambda: share(lab, KERNEL, 9) == {"b1": 3, "b2": 3, "b3": 3}))
+
+
+def run_all(lab, hook, label):
+    with lab.lbd(services(hook)) as lbd:
+        lbd.wait_eligible("web", ALL)
+        connect(lab, KERNEL).close()
+        tests = [test_process, test_link]
+        if hook == "tc":  # the same for both hooks
+            tests += [test_hang, test_backoff, test_all_down]
+        for test in tests:
+            test(lab, lbd, label)
+
+
+def test_xdp():
+    with Lab("xdp") as lab:
+        run_all(lab, "native", "xdp")
+
+
+def test_tc():
+    with Lab("tc") as lab:
+        run_all(lab, "tc", "tc")
+
+
+if __name__ == "__main__":
+    main(test_xdp, test_tc)
