@@ -2,9 +2,11 @@
 #include "dataplane/programs.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,35 +14,84 @@
 #include "lb_tc.skel.h"
 #include "lb_xdp.skel.h"
 
+#define N_OBJECTS 3
+
 struct object {
-	struct bpf_object *object;
 	const char *name;
+	struct bpf_object *object;
 };
 
-struct skeletons {
-	struct lb_xdp *xdp;
-	struct lb_tc *tc;
-	struct lb_sweep *sweep;
-};
-
-static void destroy(struct skeletons *skeletons)
+static struct bpf_object *open_bytes(const char *name, const void *bytes, size_t size)
 {
-	lb_xdp__destroy(skeletons->xdp);
-	lb_tc__destroy(skeletons->tc);
-	lb_sweep__destroy(skeletons->sweep);
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name);
+
+	return bpf_object__open_mem(bytes, size, &opts);
 }
 
-static int open_all(struct skeletons *skeletons, uint32_t max_flows, struct error *err)
+static void destroy(struct object objects[static N_OBJECTS])
 {
-	skeletons->xdp = lb_xdp__open();
-	skeletons->tc = lb_tc__open();
-	skeletons->sweep = lb_sweep__open();
-	if (!skeletons->xdp || !skeletons->tc || !skeletons->sweep)
-		return error_set(err, -errno, "", "cannot open the BPF objects: %s",
-				 strerror(errno));
-	skeletons->xdp->rodata->max_flows = max_flows;
-	skeletons->tc->rodata->max_flows = max_flows;
-	skeletons->sweep->rodata->max_flows = max_flows;
+	for (int i = 0; i < N_OBJECTS; i++)
+		bpf_object__close(objects[i].object);
+}
+
+/* Where the program's constant of this name lies in .rodata; -ENOENT without one. */
+static int find_constant(const struct bpf_object *object, const char *name)
+{
+	const struct btf *btf = bpf_object__btf(object);
+	int section = btf ? btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC) : -ENOENT;
+	const struct btf_type *type = section > 0 ? btf__type_by_id(btf, (__u32)section) : NULL;
+
+	for (__u32 i = 0; type && i < btf_vlen(type); i++) {
+		const struct btf_var_secinfo *info = &btf_var_secinfos(type)[i];
+		const struct btf_type *var = btf__type_by_id(btf, info->type);
+
+		if (strcmp(btf__name_by_offset(btf, var->name_off), name) == 0)
+			return info->size == sizeof(uint32_t) ? (int)info->offset : -EPROTO;
+	}
+	return -ENOENT;
+}
+
+static int set_constant(struct bpf_object *object, const char *name, uint32_t value)
+{
+	struct bpf_map *rodata = bpf_object__find_map_by_name(object, ".rodata");
+	int offset = find_constant(object, name);
+	size_t size = 0;
+	const void *old = rodata ? bpf_map__initial_value(rodata, &size) : NULL;
+	char *values;
+	int rc;
+
+	if (offset < 0)
+		return offset;
+	if (!old || (size_t)offset + sizeof(value) > size)
+		return -EPROTO;
+	values = malloc(size);
+	if (!values)
+		return -ENOMEM;
+	memcpy(values, old, size);
+	memcpy(values + offset, &value, sizeof(value));
+	rc = bpf_map__set_initial_value(rodata, values, size);
+	free(values);
+	return rc;
+}
+
+static int open_all(struct object objects[static N_OBJECTS], uint32_t max_flows, struct error *err)
+{
+	size_t size;
+	const void *bytes = lb_xdp__elf_bytes(&size);
+
+	objects[0] = (struct object){"lb_xdp", open_bytes("lb_xdp", bytes, size)};
+	bytes = lb_tc__elf_bytes(&size);
+	objects[1] = (struct object){"lb_tc", open_bytes("lb_tc", bytes, size)};
+	bytes = lb_sweep__elf_bytes(&size);
+	objects[2] = (struct object){"lb_sweep", open_bytes("lb_sweep", bytes, size)};
+	for (int i = 0; i < N_OBJECTS; i++) {
+		int rc = objects[i].object ? set_constant(objects[i].object, "max_flows", max_flows)
+					   : -errno;
+
+		if (rc)
+			return error_set(err, rc, "", "cannot open BPF object '%s': %s",
+					 objects[i].name, strerror(-rc));
+	}
 	return 0;
 }
 
@@ -120,51 +171,48 @@ static int load_one(const struct object *object, struct maps *maps, bool remake,
 	return collect_maps(object, maps, err);
 }
 
-static int keep_program(struct bpf_program *program, int *ret_fd, struct error *err)
+static int keep_program(const struct object *object, const char *name, int *ret_fd,
+			struct error *err)
 {
-	int fd = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 0);
+	const struct bpf_program *program = bpf_object__find_program_by_name(object->object, name);
+	int fd = program ? fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 0) : -1;
 
+	if (!program)
+		return error_set(err, -ENOENT, "", "no program '%s' in BPF object '%s'", name,
+				 object->name);
 	if (fd < 0)
-		return error_set(err, -errno, "", "cannot keep program '%s': %s",
-				 bpf_program__name(program), strerror(errno));
+		return error_set(err, -errno, "", "cannot keep program '%s': %s", name,
+				 strerror(errno));
 	*ret_fd = fd;
 	return 0;
 }
 
-static int keep_programs(const struct skeletons *skeletons, struct programs *programs,
+static int keep_programs(const struct object objects[static N_OBJECTS], struct programs *programs,
 			 struct error *err)
 {
-	int rc = keep_program(skeletons->xdp->progs.lb_xdp, &programs->xdp, err);
+	int rc = keep_program(&objects[0], "lb_xdp", &programs->xdp, err);
 
 	if (rc == 0)
-		rc = keep_program(skeletons->tc->progs.lb_tc, &programs->tc, err);
+		rc = keep_program(&objects[1], "lb_tc", &programs->tc, err);
 	if (rc == 0)
-		rc = keep_program(skeletons->sweep->progs.lb_sweep_arm, &programs->sweep_arm, err);
+		rc = keep_program(&objects[2], "lb_sweep_arm", &programs->sweep_arm, err);
 	if (rc == 0)
-		rc = keep_program(skeletons->sweep->progs.lb_sweep_now, &programs->sweep_now, err);
+		rc = keep_program(&objects[2], "lb_sweep_now", &programs->sweep_now, err);
 	return rc;
 }
 
 /* The objects go once their programs and maps are held: they keep copies of all instructions. */
 int programs_load(struct programs *programs, struct maps *maps, bool remake, struct error *err)
 {
-	struct skeletons skeletons = {0};
-	int rc = open_all(&skeletons, maps->max_flows, err);
+	struct object objects[N_OBJECTS] = {0};
+	int rc = open_all(objects, maps->max_flows, err);
 
 	*programs = (struct programs)PROGRAMS_NONE;
-	if (rc == 0) {
-		const struct object objects[] = {
-			{skeletons.xdp->obj, "lb_xdp"},
-			{skeletons.tc->obj, "lb_tc"},
-			{skeletons.sweep->obj, "lb_sweep"},
-		};
-
-		for (size_t i = 0; rc == 0 && i < sizeof(objects) / sizeof(*objects); i++)
-			rc = load_one(&objects[i], maps, remake, err);
-	}
+	for (int i = 0; rc == 0 && i < N_OBJECTS; i++)
+		rc = load_one(&objects[i], maps, remake, err);
 	if (rc == 0)
-		rc = keep_programs(&skeletons, programs, err);
-	destroy(&skeletons);
+		rc = keep_programs(objects, programs, err);
+	destroy(objects);
 	return rc;
 }
 
