@@ -68,7 +68,7 @@ static void check_combination(const struct subject *subject)
 			 "'pool' and 'routes' exclude each other: keep one");
 	if (doc_get(doc, "routes") && service->protocol != PROTOCOL_HTTP)
 		complain(subject->build, &place, "'routes' are for 'protocol: http': use 'pool'");
-	if (service->n_routes == 0)
+	if (!doc_get(doc, "pool") && !doc_get(doc, "routes"))
 		complain(subject->build, &subject->place,
 			 "'pool' is missing: where should it lead?");
 	if (!doc_get(doc, "listen"))
@@ -148,6 +148,12 @@ static void check_routes(const struct subject *subject)
 
 /* ---- Two services --------------------------------------------------------------------------- */
 
+/* "[::]" takes IPv4 too (ipv6(7), IPV6_V6ONLY is cleared in net/); "0.0.0.0" takes no IPv6. */
+static bool takes(const struct addr *wide, const struct addr *addr)
+{
+	return addr_is_any(wide) && (!addr_is_ipv4(wide) || addr_is_ipv4(addr));
+}
+
 static bool overlap(const struct service_spec *a, const struct addr *at,
 		    const struct service_spec *b, const struct addr *bt)
 {
@@ -157,9 +163,7 @@ static bool overlap(const struct service_spec *a, const struct addr *at,
 		return false;
 	if (addr_equal(at, bt))
 		return true;
-	/* A wildcard listener takes every address; so does "[::]" for IPv4 (ipv6(7), IPV6_V6ONLY).
-	 */
-	return addr_is_any(at) || addr_is_any(bt);
+	return takes(at, bt) || takes(bt, at);
 }
 
 static void check_overlap(const struct subject *subject, uint32_t i,

@@ -17,8 +17,17 @@ static bool holds_names(const char *key)
 	return false;
 }
 
+/* "interval_ms": 200, and null to remove it; other values do not fit the key, and keep it. */
+static bool is_ms(const char *key, const json_t *value)
+{
+	size_t len = strlen(key);
+
+	return len > 3 && strcmp(key + len - 3, "_ms") == 0 &&
+	       (json_is_null(value) || json_is_integer(value));
+}
+
 /* "interval_ms" -> "interval", and says that the value is in ms. */
-static char *key_of(const char *json_key, bool is_name, bool *ret_ms)
+static char *key_of(const char *json_key, const json_t *value, bool is_name, bool *ret_ms)
 {
 	char *key = strdup(json_key);
 	size_t len = strlen(json_key);
@@ -26,7 +35,7 @@ static char *key_of(const char *json_key, bool is_name, bool *ret_ms)
 	*ret_ms = false;
 	if (!key || is_name)
 		return key;
-	if (len > 3 && strcmp(key + len - 3, "_ms") == 0) {
+	if (is_ms(json_key, value)) {
 		key[len - 3] = '\0';
 		*ret_ms = true;
 	}
@@ -45,7 +54,10 @@ static struct doc *scalar(const char *text, bool quoted)
 		return NULL;
 	doc->quoted = quoted;
 	doc->text = strdup(text);
-	return doc;
+	if (doc->text)
+		return doc;
+	doc_free(doc);
+	return NULL;
 }
 
 static struct doc *number(const json_t *json, bool ms)
@@ -62,16 +74,29 @@ static struct doc *number(const json_t *json, bool ms)
 
 static struct doc *convert(const json_t *json, const char *parent, bool ms, unsigned depth);
 
+/* "interval" and "interval_ms" are one key of ours; so are "pin-path" and "pin_path". */
+static struct doc *without_duplicates(struct doc *map)
+{
+	const struct doc *twice = NULL;
+
+	if (!map || (doc_find_duplicate(map, &twice) == 0 && !twice))
+		return map;
+	doc_free(map);
+	return NULL;
+}
+
 static struct doc *convert_object(const json_t *json, const char *parent, unsigned depth)
 {
 	struct doc *map = doc_new(DOC_MAP);
+	bool names = holds_names(parent);
 	const char *json_key;
 	json_t *value;
 
 	json_object_foreach ((json_t *)json, json_key, value) {
 		bool ms;
-		char *key = key_of(json_key, holds_names(parent), &ms);
-		struct doc *child = key ? convert(value, key, ms, depth + 1) : NULL;
+		char *key = key_of(json_key, value, names, &ms);
+		/* A pool may be called "backends": what a name holds are words. */
+		struct doc *child = key ? convert(value, names ? NULL : key, ms, depth + 1) : NULL;
 
 		if (!map || !child) {
 			free(key);
@@ -82,7 +107,7 @@ static struct doc *convert_object(const json_t *json, const char *parent, unsign
 		child->key = key;
 		doc_append(map, child);
 	}
-	return map;
+	return without_duplicates(map);
 }
 
 static struct doc *convert_list(const json_t *json, unsigned depth)
@@ -130,11 +155,29 @@ struct doc *doc_from_json(const json_t *json, struct report *report)
 	struct doc *doc = convert(json, NULL, false, 0);
 
 	if (!doc)
-		report_add(report, 0, 0, "", "nested too deeply, or out of memory");
+		report_add(report, 0, 0, "", "nested too deeply, a key twice, or out of memory");
 	return doc;
 }
 
-json_t *doc_to_json(const struct doc *doc)
+static json_t *to_json(const struct doc *doc, const char *parent);
+
+static void set_entry(json_t *object, const struct doc *child, bool name)
+{
+	json_t *value = to_json(child, name ? NULL : child->key);
+	char *key = strdup(child->key);
+
+	for (char *c = key; c && *c && !name; c++) {
+		if (*c == '-')
+			*c = '_';
+	}
+	if (key)
+		(void)json_object_set_new(object, key, value);
+	else
+		json_decref(value);
+	free(key);
+}
+
+static json_t *to_json(const struct doc *doc, const char *parent)
 {
 	json_t *json;
 
@@ -144,12 +187,15 @@ json_t *doc_to_json(const struct doc *doc)
 		return json_string(doc->text);
 	json = doc->kind == DOC_MAP ? json_object() : json_array();
 	for (const struct doc *child = doc->first; child; child = child->next) {
-		json_t *value = doc_to_json(child);
-
 		if (doc->kind == DOC_MAP)
-			(void)json_object_set_new(json, child->key, value);
+			set_entry(json, child, holds_names(parent));
 		else
-			(void)json_array_append_new(json, value);
+			(void)json_array_append_new(json, to_json(child, NULL));
 	}
 	return json;
+}
+
+json_t *doc_to_json(const struct doc *doc)
+{
+	return to_json(doc, NULL);
 }

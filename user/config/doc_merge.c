@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/addr.h"
 #include "config/doc_node.h"
 
 static void drop(struct doc *parent, struct doc *child)
@@ -11,6 +12,7 @@ static void drop(struct doc *parent, struct doc *child)
 
 	while (*link != child)
 		link = &(*link)->next;
+	parent->last = NULL;
 	*link = child->next;
 	child->next = NULL;
 	doc_free(child);
@@ -55,12 +57,24 @@ static const char *entry_name(const struct doc *entry)
 	return name && name->text ? name->text : "";
 }
 
+/* Two spellings of one address are one name. */
+static bool same_name(const char *a, const char *b)
+{
+	struct addr left;
+	struct addr right;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	return !addr_parse(slice_of(a), false, &left) && !addr_parse(slice_of(b), false, &right) &&
+	       addr_equal(&left, &right);
+}
+
 static struct doc *find(const struct doc *base, const char *key)
 {
 	if (base->kind == DOC_MAP)
 		return doc_get(base, key);
 	for (struct doc *child = base->first; child; child = child->next) {
-		if (strcmp(entry_name(child), key) == 0)
+		if (same_name(entry_name(child), key))
 			return child;
 	}
 	return NULL;
@@ -104,7 +118,13 @@ static int add(struct doc *base, const struct doc *patch)
 
 static bool lists_maps(const struct doc *doc)
 {
-	return doc->kind == DOC_LIST && (!doc->first || doc->first->kind == DOC_MAP);
+	if (doc->kind != DOC_LIST)
+		return false;
+	for (const struct doc *child = doc->first; child; child = child->next) {
+		if (child->kind != DOC_MAP)
+			return false;
+	}
+	return true;
 }
 
 static int merge_child(struct doc *base, const struct doc *patch)
@@ -130,6 +150,8 @@ static int merge_child(struct doc *base, const struct doc *patch)
 
 int doc_merge(struct doc *base, const struct doc *overlay)
 {
+	if (overlay->kind != DOC_MAP)
+		return -EINVAL;
 	for (const struct doc *patch = overlay->first; patch; patch = patch->next) {
 		int r = patch->key ? merge_child(base, patch) : -EINVAL;
 

@@ -13,5 +13,7 @@
 
 struct doc *doc_new(enum doc_kind kind); /* NULL: out of memory */
 void doc_append(struct doc *parent, struct doc *child);
+/* The second entry of a key that is there twice, the first in the text; NULL: none. -ENOMEM. */
+int doc_find_duplicate(const struct doc *map, const struct doc **ret_duplicate);
 
 #endif

@@ -35,3 +35,41 @@ bool backend_spec_equal(const struct backend_spec *a, const struct backend_spec 
 	return addr_equal(&a->addr, &b->addr) && a->weight == b->weight && a->admin == b->admin &&
 	       strcmp(a->name, b->name) == 0;
 }
+
+static bool listen_equal(const struct service_spec *a, const struct service_spec *b)
+{
+	if (a->n_listen != b->n_listen)
+		return false;
+	for (uint32_t i = 0; i < a->n_listen; i++) {
+		if (!addr_equal(&a->listen[i], &b->listen[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool routes_equal(const struct service_spec *a, const struct service_spec *b)
+{
+	if (a->n_routes != b->n_routes)
+		return false;
+	for (uint32_t i = 0; i < a->n_routes; i++) {
+		if (strcmp(a->routes[i].host, b->routes[i].host) != 0 ||
+		    strcmp(a->routes[i].path, b->routes[i].path) != 0 ||
+		    strcmp(a->routes[i].pool, b->routes[i].pool) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* All of its members are uint32_t, so there is no padding. */
+static bool timeouts_equal(const struct timeouts_spec *a, const struct timeouts_spec *b)
+{
+	_Static_assert(sizeof(*a) == 8 * sizeof(uint32_t), "no padding");
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+bool service_spec_equal(const struct service_spec *a, const struct service_spec *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->protocol == b->protocol && a->path == b->path &&
+	       a->forward == b->forward && a->enabled == b->enabled && listen_equal(a, b) &&
+	       routes_equal(a, b) && timeouts_equal(&a->timeouts, &b->timeouts);
+}

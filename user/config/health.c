@@ -108,6 +108,9 @@ void read_health(struct build *build, const struct place *place, void *out)
 	struct health_spec *health = out;
 
 	keys_read(build, place, keys, COUNT(keys), health);
+	/* The default gives way to an interval that is longer. */
+	if (!doc_get(place->doc, "backoff-max") && health->backoff_max_ms < health->interval_ms)
+		health->backoff_max_ms = health->interval_ms;
 	if (health->path[0] != '/' || !is_clean(health->path, is_space_or_control))
 		complain(build, place, "'path' must begin with '/' and hold no spaces");
 	if (!health->method[0] || !is_clean(health->method, is_space_or_control) ||

@@ -23,6 +23,19 @@ void complain(struct build *build, const struct place *place, const char *fmt, .
 		   place->doc ? place->doc->column : 0, place->path, "%s", text);
 }
 
+void complain_key(struct build *build, const struct place *place, const char *fmt, ...)
+{
+	const struct doc *doc = place->doc;
+	char text[384];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	report_add(build->report, doc->key_line ? doc->key_line : doc->line,
+		   doc->key_line ? doc->key_column : doc->column, place->path, "%s", text);
+}
+
 struct place place_child(const struct place *parent, const struct doc *child, const char *name)
 {
 	struct place place = {.doc = child};
@@ -63,12 +76,12 @@ bool expect_name(struct build *build, const struct place *place, const char *nam
 	size_t len = strlen(name);
 
 	if (len >= 1 && len <= NAME_MAX_LEN &&
-	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:[]") ==
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
 		    len)
 		return true;
-	complain(build, place,
-		 "'%.64s' is not a name: use 1 to %d letters, digits, '.', '_' or '-'", name,
-		 NAME_MAX_LEN);
+	complain_key(build, place,
+		     "'%.64s' is not a name: use 1 to %d letters, digits, '.', '_' or '-'", name,
+		     NAME_MAX_LEN);
 	return false;
 }
 
@@ -95,11 +108,20 @@ void *build_array(struct build *build, uint32_t n, size_t size)
 static void read_text(struct build *build, const struct place *place, const struct key *key,
 		      char *out)
 {
-	if (strlen(place->doc->text) >= key->max)
+	const char *text = place->doc->text;
+	bool control = false;
+
+	for (const char *c = text; *c; c++)
+		control = control || (unsigned char)*c < ' ' || *c == 0x7f;
+	if (!*text)
+		complain(build, place, "'%s' is empty: give a value, or leave it out", key->name);
+	else if (control)
+		complain(build, place, "'%s' holds a control character: remove it", key->name);
+	else if (strlen(text) >= key->max)
 		complain(build, place, "'%s' is too long: at most %llu bytes", key->name,
 			 (unsigned long long)key->max - 1);
 	else
-		(void)snprintf(out, key->max, "%s", place->doc->text);
+		(void)snprintf(out, key->max, "%s", text);
 }
 
 static void read_number(struct build *build, const struct place *place, const struct key *key,
@@ -177,8 +199,9 @@ static void read_value(struct build *build, const struct place *place, const str
 		return;
 	}
 	if (key->kind == KEY_LATER) {
-		complain(build, place, "'%s' is known but not supported by this version: remove it",
-			 key->name);
+		complain_key(build, place,
+			     "'%s' is known but not supported by this version: remove it",
+			     key->name);
 		return;
 	}
 	if (!expect_kind(build, place, DOC_SCALAR))
@@ -226,17 +249,18 @@ static void complain_unknown(struct build *build, const struct place *place, con
 		names[i] = keys[i].name;
 	near = strtable_nearest(names, (int)n_keys, slice_of(place->doc->key));
 	if (near)
-		complain(build, place, "unknown key '%.64s': did you mean '%s'?", place->doc->key,
-			 near);
+		complain_key(build, place, "unknown key '%.64s': did you mean '%s'?",
+			     place->doc->key, near);
 	else
-		complain(build, place, "unknown key '%.64s': see the README for the words",
-			 place->doc->key);
+		complain_key(build, place, "unknown key '%.64s': see the README for the words",
+			     place->doc->key);
 }
 
 void keys_read(struct build *build, const struct place *place, const struct key *keys,
 	       size_t n_keys, void *out)
 {
-	if (!expect_kind(build, place, DOC_MAP))
+	/* "web:" with nothing below it has every default. */
+	if (place->doc->kind == DOC_NULL || !expect_kind(build, place, DOC_MAP))
 		return;
 	for (const struct doc *child = place->doc->first; child; child = child->next) {
 		const struct key *key = find(keys, n_keys, child->key);

@@ -58,6 +58,9 @@ struct place place_child(const struct place *parent, const struct doc *child, co
 /* True when the node is of that kind; else it is reported. */
 bool expect_kind(struct build *build, const struct place *place, enum doc_kind kind);
 bool expect_name(struct build *build, const struct place *place, const char *name);
+/* At the key of <place> instead of its value, where the file has one. */
+void complain_key(struct build *build, const struct place *place, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 uint32_t doc_count(const struct doc *doc);
 /* Zeroed; at least one element. Running out of memory is reported. */
 void *build_array(struct build *build, uint32_t n, size_t size);

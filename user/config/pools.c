@@ -6,14 +6,25 @@
 #include "config/objects.h"
 #include "lb/abi.h"
 
+/* 224/3 is multicast, reserved and broadcast; ff00::/8 multicast. */
+static bool is_group(const struct addr *addr)
+{
+	return addr_is_ipv4(addr) ? addr->ip[12] >= 224 : addr->ip[0] == 0xff;
+}
+
 static void read_address(struct build *build, const struct place *place, void *out)
 {
+	struct addr addr;
 	const char *why;
 
 	if (!expect_kind(build, place, DOC_SCALAR))
 		return;
-	why = addr_parse(slice_of(place->doc->text), false, out);
-	if (why)
+	why = addr_parse(slice_of(place->doc->text), false, &addr);
+	if (!why && (addr_is_any(&addr) || is_group(&addr)))
+		why = "must be the address of one server";
+	if (!why)
+		memcpy(out, &addr, sizeof(addr));
+	else
 		complain(build, place, "'address: %.64s': %s", place->doc->text, why);
 }
 
@@ -46,21 +57,40 @@ static void check_twins(struct build *build, const struct place *place,
 	}
 }
 
+/* In a map, which is what the overlay makes of a pool it adds, the key is the name. */
+static bool name_backend(struct build *build, const struct place *place,
+			 struct backend_spec *backend)
+{
+	const char *given = backend->name[0] ? backend->name : place->doc->key;
+	struct addr addr;
+
+	if (!given ||
+	    (!addr_parse(slice_of(given), false, &addr) && addr_equal(&addr, &backend->addr))) {
+		addr_format(&backend->addr, backend->name);
+		return true;
+	}
+	if (!expect_name(build, place, given))
+		return false;
+	if (!backend->name[0])
+		(void)snprintf(backend->name, sizeof(backend->name), "%s", given);
+	return true;
+}
+
 static void read_backend(struct build *build, const struct place *place, struct pool_spec *pool)
 {
 	struct backend_spec *backend = &pool->backends[pool->n_backends];
 
 	backend->weight = 1;
 	keys_read(build, place, backend_keys, COUNT(backend_keys), backend);
-	if (place->doc->kind != DOC_MAP)
+	if (place->doc->kind != DOC_MAP && place->doc->kind != DOC_NULL)
 		return;
 	if (!doc_get(place->doc, "address")) {
 		complain(build, place, "'address' is missing: every backend needs one");
 		return;
 	}
-	if (!backend->name[0])
-		addr_format(&backend->addr, backend->name);
-	if (!expect_name(build, place, backend->name))
+	if (backend->addr.port == 0 && addr_is_any(&backend->addr))
+		return; /* its address was wrong, and reported */
+	if (!name_backend(build, place, backend))
 		return;
 	pool->n_backends++;
 	check_twins(build, place, pool);
@@ -71,7 +101,8 @@ static void read_backends(struct build *build, const struct place *place, void *
 	struct pool_spec *pool = out;
 	uint32_t n = doc_count(place->doc);
 
-	if (!expect_kind(build, place, DOC_LIST))
+	if (place->doc->kind == DOC_NULL ||
+	    (place->doc->kind != DOC_MAP && !expect_kind(build, place, DOC_LIST)))
 		return;
 	if (n >= LB_MAX_BACKENDS) {
 		complain(build, place, "%u backends: at most %u", n, LB_MAX_BACKENDS - 1);
@@ -86,7 +117,9 @@ static void read_backends(struct build *build, const struct place *place, void *
 		if (!name)
 			name = doc_get(child, "address");
 		(void)snprintf(at.path, sizeof(at.path), "%.110s[%.64s]", place->path,
-			       name && name->text ? name->text : "?");
+			       name && name->text ? name->text
+			       : child->key	  ? child->key
+						  : "?");
 		read_backend(build, &at, pool);
 	}
 }
@@ -107,8 +140,9 @@ static void read_algorithm(struct build *build, const struct place *place, void 
 	while (n < (int)COUNT(names) && (names[n] = algorithm_name((unsigned)n)))
 		n++;
 	near = strtable_nearest(names, n, slice_of(place->doc->text));
-	complain(build, place, "'algorithm: %.32s' is unknown: %s'%s'", place->doc->text,
-		 near ? "did you mean " : "there is for example ", near ? near : names[0]);
+	complain(build, place, "'algorithm: %.32s' is unknown: %s'%s'%s", place->doc->text,
+		 near ? "did you mean " : "there is for example ", near ? near : names[0],
+		 near ? "?" : "");
 }
 
 static const char *const start_words[] = {"check", "up"};

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "config/utf8.h"
+
 void report_init(struct report *report, const char *file)
 {
 	*report = (struct report){.file = file};
@@ -23,9 +25,17 @@ void report_add(struct report *report, uint32_t line, uint32_t column, const cha
 	va_start(args, fmt);
 	(void)vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
+	utf8_make_printable(message);
 	if (report->errors++ == 0) {
 		(void)snprintf(report->field, sizeof(report->field), "%s", field ? field : "");
 		(void)snprintf(report->message, sizeof(report->message), "%s", message);
+		utf8_make_printable(report->field);
+	}
+	if (report->errors > REPORT_MAX_LINES) {
+		if (report->errors == REPORT_MAX_LINES + 1)
+			buffer_print(&report->text, "%s: more mistakes are not shown\n",
+				     report->file);
+		return;
 	}
 	if (line)
 		buffer_print(&report->text, "%s:%u:%u: %s\n", report->file, line, column, message);

@@ -20,6 +20,9 @@ struct report {
 	char message[512]; /* ... and its sentence without the place */
 };
 
+/* More mistakes than this are counted, not shown. */
+#define REPORT_MAX_LINES 200
+
 void report_init(struct report *report, const char *file);
 void report_fini(struct report *report);
 void report_add(struct report *report, uint32_t line, uint32_t column, const char *field,

@@ -108,7 +108,8 @@ static void read_pool(struct build *build, const struct place *place, void *out)
 {
 	struct service_spec *service = out;
 
-	if (!expect_kind(build, place, DOC_SCALAR) || service->routes)
+	if (!expect_kind(build, place, DOC_SCALAR) || service->routes ||
+	    !expect_name(build, place, place->doc->text))
 		return;
 	service->routes = build_array(build, 1, sizeof(*service->routes));
 	if (!service->routes)

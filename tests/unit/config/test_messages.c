@@ -32,9 +32,9 @@ static const struct row rows[] = {
 	{"a whole file is good", POOL SERVICE, ""},
 	{"an empty file is good", "", ""},
 	{"an unknown key gets a hint", POOL SERVICE "wrokers: 2\n",
-	 "t:9:10: unknown key 'wrokers': did you mean 'workers'?\n"},
+	 "t:9:1: unknown key 'wrokers': did you mean 'workers'?\n"},
 	{"a key of the design that is not built is refused", POOL SERVICE "tracing: on\n",
-	 "t:9:10: 'tracing' is known but not supported by this version: remove it\n"},
+	 "t:9:1: 'tracing' is known but not supported by this version: remove it\n"},
 	{"a duplicate key is a syntax error", "workers: 1\nworkers: 2\n",
 	 "t:2:1: 'workers' is here already: keep one of the two\n"},
 	{"an anchor is refused", "workers: &a 1\n",
@@ -71,8 +71,40 @@ static const struct row rows[] = {
 	 "workers: 0\npools:\n  web:\n    algorithm: round-robbin\nservices:\n  front:\n"
 	 "    listen: 10.0.0.100\n    pool: web\n",
 	 "t:1:10: 'workers: 0': must be a number from 1 to 64\n"
-	 "t:4:16: 'algorithm: round-robbin' is unknown: did you mean 'round-robin'\n"
+	 "t:4:16: 'algorithm: round-robbin' is unknown: did you mean 'round-robin'?\n"
 	 "t:7:13: 'listen: 10.0.0.100': the port is missing\n"},
+	{"a bare IPv6 address in a file gets the hint", "services:\n  a:\n    listen: [::]:80\n",
+	 "t:3:13: quote IPv6 addresses: \"[fd00::1]:80\"\n"},
+	{"other syntax errors do not get it", "a: b: c\n",
+	 "t:1:5: mapping values are not allowed in this context\n"},
+	{"what is not UTF-8 has its place", "workers: 1\n# \303\251\377\n",
+	 "t:2:4: not UTF-8: save the file as UTF-8\n"},
+	{"messages are one printable line", "workers: \"a\\nb\"\n",
+	 "t:1:10: 'workers: a?b': must be a number from 1 to 64\n"},
+	{"an empty pool may be an empty word", "pools:\n  web:\n  api: {backends: }\n", ""},
+	{"backends may be a map by name",
+	 "pools:\n  web:\n    backends: {a: {address: 10.0.1.1:80}}\n" SERVICE, ""},
+	{"a backend is one server", "pools: {web: {backends: [{address: 224.0.0.1:80}]}}\n",
+	 "t:1:36: 'address: 224.0.0.1:80': must be the address of one server\n"},
+	{"two wrong addresses are two mistakes",
+	 "pools:\n  web:\n    backends: [{address: \"10.0.0.1:x\"}, {address: \"10.0.0.2:x\"}]\n",
+	 "t:3:26: 'address: 10.0.0.1:x': the port must be a number from 1 to 65535\n"
+	 "t:3:51: 'address: 10.0.0.2:x': the port must be a number from 1 to 65535\n"},
+	{"a pool's name has no colon", "pools:\n  \"a:b\": {}\n",
+	 "t:2:3: 'a:b' is not a name: use 1 to 63 letters, digits, '.', '_' or '-'\n"},
+	{"a text must not be empty", "interfaces: [{name: \"\"}]\n",
+	 "t:1:21: 'name' is empty: give a value, or leave it out\n"
+	 "t:1:14: 'name' is missing: which interface?\n"},
+	{"the IPv4 wildcard leaves IPv6 alone",
+	 POOL "services:\n  a: {listen: 0.0.0.0:80, protocol: http, pool: web}\n"
+	      "  b: {listen: \"[fd00::1]:80\", protocol: http, pool: web}\n",
+	 ""},
+	{"the IPv6 wildcard takes IPv4 too",
+	 POOL "services:\n  a: {listen: \"[::]:80\", protocol: http, pool: web}\n"
+	      "  b: {listen: 10.0.0.1:80, protocol: http, pool: web}\n",
+	 "t:7:15: '10.0.0.1:80' overlaps a listener of service 'a'\n"},
+	{"a long interval takes the default backoff with it",
+	 "pools: {web: {health: {interval: 60s}}}\n", ""},
 	{"a list where a value belongs", "workers: [1]\n",
 	 "t:1:10: 'workers' must be a single value, not a list\n"},
 };
@@ -153,12 +185,34 @@ static void an_api_mistake_names_its_field(void **state)
 	report_fini(&report);
 }
 
+static void a_key_in_two_spellings_is_refused(void **state)
+{
+	static const char *const bodies[] = {
+		"{\"services\": {\"a\": {\"pin-path\": 1, \"pin_path\": 2}}}",
+		"{\"health\": {\"interval\": \"2s\", \"interval_ms\": 200}}",
+		"{\"pools\": {}, \"pools_ms\": null}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		json_t *json = json_loads(bodies[i], 0, NULL);
+		struct report report;
+
+		report_init(&report, "t");
+		assert_null(doc_from_json(json, &report));
+		assert_int_equal(report.errors, 1);
+		json_decref(json);
+		report_fini(&report);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_file_gets_exactly_its_messages),
 		cmocka_unit_test(the_overlay_changes_adds_and_removes_backends),
 		cmocka_unit_test(an_api_mistake_names_its_field),
+		cmocka_unit_test(a_key_in_two_spellings_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
