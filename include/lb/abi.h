@@ -217,9 +217,12 @@ enum lb_flow_state {
 struct lb_hop {
 	__u8 dmac[6];
 	__u8 smac[6];
-	__u32 ifindex;	   /* 0: unknown */
-	__u32 asked_at_ms; /* low 32 bits of monotonic ms */
+	__u32 ifindex;	/* 0: unknown */
+	__u16 asked_at; /* monotonic ms >> LB_HOP_SHIFT, low 16 bits */
+	__u16 mtu;	/* of the route, at most 65535 */
 };
+
+#define LB_HOP_SHIFT 4
 
 struct lb_flow {
 	__u64 word;    /* state word, see above */
@@ -242,7 +245,15 @@ struct lb_flow {
 	__u32 seq_backend;
 };
 
-/* ---- lb_free: queue of __u32, records given back, oldest first ---------------------------- */
+/* ---- lb_free: array of __u64, records given back, oldest first ----------------------------- */
+
+/*
+ * A ring of max_flows cells between lb_meta.free_head and free_tail, which only grow. The cell of
+ * a ticket is {low 32 bits of ticket + 1 : 32 | record : 32}: full when its ticket fits. A kernel
+ * queue would do, but programs of type syscall may use one from Linux 6.9 on only.
+ */
+#define LB_FREE_CELL(ticket, record) (((__u64)((__u32)(ticket) + 1) << 32) | (__u32)(record))
+
 /* ---- lb_timer: the sweep's timer ---------------------------------------------------------- */
 /* ---- lb_devs: DEVMAP_HASH, ifindex -> ifindex, where XDP may redirect to ------------------- */
 
@@ -267,8 +278,11 @@ struct lb_meta {
 	__u32 hops_changed_ms; /* low 32 bits of monotonic ms: cached hops older than this are asked
 				  again */
 	__u32 pad;
-	__u64 timeout_ns[LB_FLOW_STATES]; /* idle time after which a record in this state ends */
+	__u64 timeout_ns[LB_FLOW_STATES]; /* idle time after which a record in this state ends;
+					     0: never */
 	char build[LB_NAME_LEN];
+	__u64 free_head; /* BPF: tickets of lb_free */
+	__u64 free_tail; /* BPF */
 };
 
 /* ---- Counters ------------------------------------------------------------------------------ */

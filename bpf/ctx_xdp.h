@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the core does to a packet, said for XDP.
+ *
+ * Owns: lb_devs, the interfaces XDP may redirect to. Checksums are whole in the frame and are
+ * updated by incremental arithmetic.
+ * May know: maps.h, checksum.h.
+ */
+#ifndef LB_CTX_XDP_H
+#define LB_CTX_XDP_H
+
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+
+#include "checksum.h"
+#include "maps.h"
+
+#define ctx_kind    xdp_md
+#define CTX_NOTHING XDP_PASS /* not ours */
+#define CTX_STACK   XDP_PASS /* ours, and now the stack's */
+#define CTX_DROP    XDP_DROP
+
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u32);
+} lb_devs SEC(".maps");
+
+static __always_inline __u32 ctx_len(struct xdp_md *xdp)
+{
+	return CTX_POINTER(xdp, data_end) - CTX_POINTER(xdp, data);
+}
+
+static __always_inline __u32 ctx_ifindex(struct xdp_md *xdp)
+{
+	return xdp->ingress_ifindex;
+}
+
+/* Payload bytes per segment of a packet that will be segmented later. */
+static __always_inline __u32 ctx_segment(struct xdp_md *xdp)
+{
+	(void)xdp;
+	return 0;
+}
+
+/* NULL: the frame does not reach so far. */
+static __always_inline void *ctx_at(struct xdp_md *xdp, __u32 offset, __u32 len)
+{
+	void *at = CTX_POINTER(xdp, data) + offset;
+
+	return at + len > CTX_POINTER(xdp, data_end) ? NULL : at;
+}
+
+/* Updates the TCP checksum at <offset>; the addresses and ports themselves are the caller's. */
+static __always_inline void ctx_fix_tcp(struct xdp_md *xdp, __u32 offset,
+					const struct checksum_change *change)
+{
+	struct tcphdr *tcp = ctx_at(xdp, offset, sizeof(*tcp));
+
+	if (!tcp)
+		return;
+	tcp->check = checksum_update(tcp->check,
+				     checksum_delta(change->old_addr, change->new_addr) +
+					     checksum_delta(change->old_port, change->new_port));
+}
+
+/* Leaves <hop>'s addresses in the frame and returns the action; CTX_STACK: nothing was changed. */
+static __always_inline int ctx_send(struct xdp_md *xdp, const struct lb_hop *hop)
+{
+	struct ethhdr *eth = ctx_at(xdp, 0, sizeof(*eth));
+	int action = XDP_TX;
+
+	if (!eth)
+		return CTX_STACK;
+	if (hop->ifindex != xdp->ingress_ifindex)
+		action = bpf_redirect_map(&lb_devs, hop->ifindex, XDP_PASS);
+	if (action != XDP_PASS)
+		__builtin_memcpy(eth, hop, 2 * ETH_ALEN);
+	return action;
+}
+
+/* Cuts the frame to <len>. <ret_partial>: the TCP checksum is to cover the pseudo header only. */
+static __always_inline int ctx_trim(struct xdp_md *xdp, __u32 len, __u32 check, bool *ret_partial)
+{
+	(void)check;
+	*ret_partial = false;
+	return bpf_xdp_adjust_tail(xdp, (int)len - (int)ctx_len(xdp));
+}
+
+static __always_inline void ctx_write(struct xdp_md *xdp, __u32 offset, const void *from,
+				      const __u32 len)
+{
+	void *to = ctx_at(xdp, offset, len);
+
+	if (to)
+		__builtin_memcpy(to, from, len);
+}
+
+/* Sends the frame out where it came in. */
+static __always_inline int ctx_bounce(struct xdp_md *xdp)
+{
+	(void)xdp;
+	return XDP_TX;
+}
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The maps that all objects share, by name, and what the loader tells the programs.
+ *
+ * Owns: map definitions. The sizes of lb_index, lb_flows and lb_free are set by the loader.
+ * May know: include/lb.
+ */
+#ifndef LB_MAPS_H
+#define LB_MAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "lb/abi.h"
+
+/* Set by the loader to the size of lb_flows before it loads the object. */
+const volatile __u32 max_flows = LB_DEFAULT_FLOWS;
+
+/* Answers (RST) one CPU may send: so many a second, after so many at once. */
+const volatile __u32 reply_rate = 50000;
+const volatile __u32 reply_burst = 5000;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_MAX_SERVICES);
+	__type(key, struct lb_service_key);
+	__type(value, struct lb_service);
+} lb_services SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_MAX_POOLS);
+	__type(key, __u32);
+	__type(value, struct lb_pool);
+} lb_pools SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_MAX_SLOTS / 4);
+	__type(key, __u32);
+	__type(value, struct lb_slot_line);
+} lb_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_MAX_BACKENDS);
+	__type(key, __u32);
+	__type(value, struct lb_backend);
+} lb_backends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_MAX_BACKENDS);
+	__type(key, __u32);
+	__type(value, struct lb_live);
+} lb_live SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * LB_DEFAULT_FLOWS);
+	__type(key, struct lb_flow_key);
+	__type(value, __u64);
+} lb_index SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_DEFAULT_FLOWS);
+	__type(key, __u32);
+	__type(value, struct lb_flow);
+} lb_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_DEFAULT_FLOWS);
+	__type(key, __u32);
+	__type(value, __u64);
+} lb_free SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_meta);
+} lb_meta SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_VERDICT_COUNT);
+	__type(key, __u32);
+	__type(value, struct lb_count);
+} lb_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_MAX_SERVICES);
+	__type(key, __u32);
+	__type(value, struct lb_traffic);
+} lb_svc_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_MAX_BACKENDS);
+	__type(key, __u32);
+	__type(value, struct lb_traffic);
+} lb_be_stats SEC(".maps");
+
+/*
+ * A function that the verifier checks once and by its types, not at each call: for what would make
+ * its work explode. It trusts no pointer: each is compared with NULL.
+ */
+#define VERIFIED_ALONE __attribute__((noinline))
+
+#define READ_ONCE(x)	 (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+
+/*
+ * A pointer field of a program's context. Written in assembly because the field is declared 32 bits
+ * wide, and clang then does arithmetic on it that is too narrow for the verifier.
+ */
+#define CTX_POINTER(ctx, field) \
+	({ \
+		void *_pointer; \
+		asm volatile("%0 = *(u32 *)(%1 + %2)" \
+			     : "=r"(_pointer) \
+			     : "r"(ctx), "i"(offsetof(__typeof__(*(ctx)), field))); \
+		_pointer; \
+	})
+
+/* How often a compare-and-swap that another CPU won is tried again. */
+#define LB_CAS_TRIES 8
+
+/* NULL only where a map failed that cannot fail. */
+static __always_inline struct lb_meta *meta_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&lb_meta, &zero);
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A packet as it arrived: what its headers say.
+ *
+ * Owns: struct packet. May know: maps.h.
+ */
+#ifndef LB_PACKET_H
+#define LB_PACKET_H
+
+#include <bpf/bpf_endian.h>
+
+#include "maps.h"
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+struct packet {
+	struct lb_flow_key key;
+	__u64 word;    /* of its flow, as first seen */
+	__u64 now;     /* coarse monotonic ns */
+	__u32 record;  /* of its flow */
+	int action;    /* what the hook returns */
+	__u32 seq;     /* host order */
+	__u32 ack;     /* host order */
+	__u32 len;     /* of IP header and payload */
+	__u32 payload; /* bytes of TCP data */
+	__u32 bytes;   /* of the frame */
+	__u8 ip_len;   /* header lengths */
+	__u8 tcp_len;
+	__u8 flags; /* TCP_* */
+	__u8 ttl;
+	__u8 bad;	  /* ports are good, the rest contradicts itself */
+	__u8 from_client; /* direction in its flow */
+	__u8 stale;	  /* its flow was silent for a second */
+	__u8 pad[5];
+};
+
+static __always_inline void ip_set_v4(struct lb_ip *ip, __be32 addr)
+{
+	ip->q[0] = 0;
+	ip->w[2] = bpf_htonl(0xffff);
+	ip->w[3] = addr;
+}
+
+static __always_inline bool ip_equal(const struct lb_ip *a, const struct lb_ip *b)
+{
+	return a->q[0] == b->q[0] && a->q[1] == b->q[1];
+}
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The sweep: ends flows that were silent for their state's timeout, and uncounts those of killed
+ * backends.
+ *
+ * Owns: lb_timer, lb_meta.sweep_next and swept_at. At most SWEEP_RECORDS a tick: a million records
+ * take five seconds.
+ * May know: flow.h.
+ */
+#ifndef LB_SWEEP_H
+#define LB_SWEEP_H
+
+#include "flow.h"
+
+#define SWEEP_RECORDS  2048
+#define SWEEP_EVERY_NS 10000000ULL
+#define CLOCK_MONO     1 /* CLOCK_MONOTONIC; <time.h> is not for BPF */
+
+struct timer_cell {
+	struct bpf_timer timer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct timer_cell);
+} lb_timer SEC(".maps");
+
+struct sweep {
+	__u64 now;
+	__u32 start; /* record to look at first */
+	__u32 limit; /* records that were handed out */
+};
+
+static __always_inline __u64 sweep_timeout(__u64 word)
+{
+	struct lb_meta *meta = meta_get();
+	__u32 state = word & LB_FLOW_KILLED ? LB_FLOW_RESET : LB_FLOW_STATE(word);
+
+	if (!meta || state >= LB_FLOW_STATES)
+		return 0;
+	return meta->timeout_ns[state];
+}
+
+static __always_inline bool backend_killed(const struct lb_flow *flow)
+{
+	__u32 id = flow->backend;
+	struct lb_backend *backend = bpf_map_lookup_elem(&lb_backends, &id);
+
+	return backend && READ_ONCE(backend->flags) & LB_BACKEND_KILL;
+}
+
+static __always_inline void sweep_record(__u32 record, struct lb_flow *flow, __u64 now)
+{
+	__u64 word = READ_ONCE(flow->word);
+	__s64 idle = now - READ_ONCE(flow->seen_at);
+	__u64 timeout = sweep_timeout(word);
+	__u32 backend = flow->backend;
+
+	if (LB_FLOW_STATE(word) <= LB_FLOW_CLAIMED)
+		return;
+	if (backend_killed(flow))
+		flow_kill(flow, word);
+	if (!timeout || idle <= (__s64)timeout)
+		return;
+	if (flow_release(record, flow, word) && LB_FLOW_STATE(word) == LB_FLOW_SYN)
+		live_failed(backend);
+}
+
+/* Round the records; <i> is at most their number. */
+static __always_inline __u32 sweep_record_at(const struct sweep *sweep, __u32 i)
+{
+	__u32 record = sweep->start + i;
+
+	return record < sweep->limit ? record : record - sweep->limit;
+}
+
+/* bpf_loop */
+static long sweep_step(__u32 i, struct sweep *sweep)
+{
+	__u32 record = sweep_record_at(sweep, i);
+	struct lb_flow *flow = bpf_map_lookup_elem(&lb_flows, &record);
+
+	if (flow)
+		sweep_record(record, flow, sweep->now);
+	return 0;
+}
+
+/* Looks at up to <most> records from lb_meta.sweep_next on, each at most once. */
+static __always_inline int sweep_some(__u32 most)
+{
+	struct lb_meta *meta = meta_get();
+	struct sweep sweep = {.now = bpf_ktime_get_ns()};
+
+	if (!meta)
+		return -1;
+	sweep.limit = READ_ONCE(meta->fresh);
+	sweep.start = READ_ONCE(meta->sweep_next);
+	if (sweep.start >= sweep.limit)
+		sweep.start = 0;
+	if (most > sweep.limit)
+		most = sweep.limit;
+	bpf_loop(most, sweep_step, &sweep, 0);
+	WRITE_ONCE(meta->sweep_next, sweep_record_at(&sweep, most));
+	WRITE_ONCE(meta->swept_at, sweep.now);
+	return 0;
+}
+
+static int sweep_tick(void *map, int *key, struct timer_cell *cell)
+{
+	(void)map;
+	(void)key;
+	sweep_some(SWEEP_RECORDS);
+	bpf_timer_start(&cell->timer, SWEEP_EVERY_NS, 0);
+	return 0;
+}
+
+/* 0 or -errno. An initialised timer says -EBUSY: it is only given a new callback. */
+static __always_inline int sweep_arm(void)
+{
+	__u32 zero = 0;
+	struct timer_cell *cell = bpf_map_lookup_elem(&lb_timer, &zero);
+	int error;
+
+	if (!cell)
+		return -1;
+	bpf_timer_init(&cell->timer, &lb_timer, CLOCK_MONO);
+	error = bpf_timer_set_callback(&cell->timer, sweep_tick);
+	if (error)
+		return error;
+	return bpf_timer_start(&cell->timer, SWEEP_EVERY_NS, 0);
+}
+
+#endif
