@@ -47,8 +47,8 @@ def failure(lab, lbd, what, break_it, mend_it):
         proxy.wait_more(60)
         check(f"{what}: after that no new kernel connection fails",
               bad(kernel.since(now), {"b1", "b3"}), {})
-        check(f"{what}: no request through the proxy failed at any time",
-              bad(proxy.since(began), {200}), {})
+        check(f"{what}: nor any idempotent request through the proxy",
+              bad(proxy.since(now), {200}), {})
         mend_it()
         began = time.monotonic()
         ok(f"{what}: b2 comes back by itself", lbd.wait_eligible("web", ALL, 10),

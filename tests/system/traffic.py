@@ -94,11 +94,12 @@ def stray_ack(lab, host, port, ack):
         sock.connect((host, 0))
         sock.send(struct.pack("!HHLLBBHHH", *header))
         try:
-            packet = sock.recv(2048)
+            while True:  # others' packets arrive here too
+                tcp = struct.unpack("!HHLLBBHHH", sock.recv(2048)[20:40])
+                if tcp[1] == header[0]:
+                    return ("RST" if tcp[5] & 0x04 else f"flags {tcp[5]:#x}", tcp[2])
         except TimeoutError:
             return "nothing"
-    tcp = struct.unpack("!HHLLBBHHH", packet[20:40])
-    return ("RST" if tcp[5] & 0x04 else f"flags {tcp[5]:#x}", tcp[2])
 
 
 def release(held):

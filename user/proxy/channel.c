@@ -115,12 +115,13 @@ static bool hand_over(struct channel *from, struct channel *to)
 }
 
 /* A body longer than its wire cannot be sent twice: the sent part makes room. */
-static void make_room(struct channel *to)
+static bool make_room(struct channel *to)
 {
 	if (!to->hold || !to->out || wire_left(to->out) > 0)
-		return;
+		return false;
 	to->hold = false;
 	drop(to, &to->out);
+	return true;
 }
 
 /* What is in from->in, into to->out. Bytes consumed, -EBADMSG or -ENOMEM. */
@@ -157,8 +158,9 @@ static ssize_t move(struct pump *pump)
 		ssize_t len = wire_left(from->in);
 
 		moved = hand_over(from, to) ? len : copy(pump);
-		if (moved == 0 && body_room(&to->writer, to->out) == 0)
-			make_room(to);
+		/* No event would come for the room made here: it is used at once. */
+		if (moved == 0 && body_room(&to->writer, to->out) == 0 && make_room(to))
+			moved = copy(pump);
 	}
 	if (from->reader.done && !to->writer.done && moved >= 0) {
 		if (to->writer.framing == HTTP_BODY_CHUNKED && !channel_out(to))
