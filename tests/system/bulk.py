@@ -20,7 +20,8 @@ class Bulk:
         self.server = None
 
     def __enter__(self):
-        self.server = self.lab.popen("b1", "iperf3", "-s", "-p", PORT)
+        self.server = self.lab.popen("b1", "iperf3", "-s", "-p", PORT,
+                                     stderr=subprocess.DEVNULL)
         tap.wait_for(self._listens)
         return self
 

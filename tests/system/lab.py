@@ -16,6 +16,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ READY_S = 10
 
 _libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
+BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
 
 
 def _default_prefix():
@@ -182,6 +184,16 @@ class Lab:
         for link in ("cl0", "be0"):
             self.must("lb", "ethtool", "-K", link, "tx", state)
 
+    def attached(self, link):
+        """What sees the packets that come in at a link of the balancer: {"xdp"|"tcx"|"tc": ids}."""
+        entry = json.loads(self.must("lb", "ip", "-j", "-d", "link", "show", link))[0]
+        found = {"xdp": [entry["xdp"]["prog"]["id"]]} if "xdp" in entry else {}
+        with self.inside("lb"):
+            found["tcx"] = _tcx_programs(socket.if_nametoindex(link))
+        filters = self.must("lb", "tc", "filter", "show", "dev", link, "ingress")
+        found["tc"] = [int(n) for n in re.findall(r" id (\d+)", filters)]
+        return {how: ids for how, ids in found.items() if ids}
+
     # ---- lbd -------------------------------------------------------------------------------
 
     def lbd(self, config, **options):
@@ -199,6 +211,17 @@ def _alive(pid):
 def _setns(file):
     if _libc.setns(file.fileno(), CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "setns")
+
+
+def _tcx_programs(ifindex):
+    """BPF_PROG_QUERY of BPF_TCX_INGRESS (linux/bpf.h of 6.6); bpftool of Debian 12 knows no tcx."""
+    ids = (ctypes.c_uint32 * 16)()
+    query = bytearray(64)
+    struct.pack_into("=IIIIQI", query, 0, ifindex, 46, 0, 0, ctypes.addressof(ids), 16)
+    attr = (ctypes.c_char * 64).from_buffer(query)
+    if _libc.syscall(BPF_SYSCALL, 16, attr, 64) != 0:
+        return []
+    return list(ids)[:struct.unpack_from("=I", query, 24)[0]]
 
 
 class UnixConnection(http.client.HTTPConnection):

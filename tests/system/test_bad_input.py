@@ -96,7 +96,7 @@ def test_kernel_refusals():
             "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs",
             "--reuid=65534", "--regid=65534", "--clear-groups"])
         ok("without privilege the kernel path is refused in one clear line",
-           status == 1 and re.search(r"permi|privileg|capabilit|root", text, re.I),
+           status == 1 and re.search(r"privileg|capabilit|root", text, re.I),
            (status, text))
         check("and nothing is left behind", os.path.exists(lab.pin_path), False)
 

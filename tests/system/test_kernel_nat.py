@@ -13,9 +13,11 @@ ROUND, WEIGHTED, LEAST, NOBODY = (f"{VIP}:{port}" for port in (80, 81, 82, 83))
 
 
 def services(hook):
+    # Each pool has a port of its own: a client port that two services of one backend port use at a
+    # time would be a collision, which the kernel path answers by another backend.
     pools = {
         "round": pool(ALL),
-        "weighted": pool(ALL, "weighted-round-robin", weights=[3, 2, 1]),
+        "weighted": pool(ALL, "weighted-round-robin", port=8081, weights=[3, 2, 1]),
         "least": pool(ALL, "least-connections", port=8080),
         "nobody": pool(ALL, weights=[0, 0, 0]),
     }
