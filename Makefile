@@ -138,8 +138,9 @@ TIDY_FILES = $(filter user/%.c,$(C_FILES))
 lint: layers fmt-check $(SKELS) ## layers, formatting, clang-tidy with the ceilings
 	$(Q)tools/check-headers
 	$(Q)tools/check-length
-	$(Q)printf '%s\n' $(TIDY_FILES) | xargs -P$$(nproc) -n4 clang-tidy --quiet -p /dev/null 2>/dev/null \
-		-- -std=gnu17 -D_GNU_SOURCE -DLBD_VERSION='""' -Iuser -Iinclude -I$(B)/skel
+	$(Q)printf '%s\n' $(TIDY_FILES) | xargs -P$$(nproc) -n1 sh -c 'clang-tidy --quiet "$$1" -- \
+		-std=gnu17 -D_GNU_SOURCE -DLBD_VERSION=\"\" -Iuser -Iinclude -I$(B)/skel' tidy 2>$(B)/tidy.log \
+		|| { cat $(B)/tidy.log; exit 1; }
 
 layers:
 	$(Q)tools/check-layers
