@@ -239,7 +239,7 @@ int entry_apply(struct load_balancer *lb, const struct config_pool *spec, struct
 
 	if (!entry)
 		r = entry_new(lb, spec, &entry, err);
-	if (r < 0)
+	if (!entry)
 		return r;
 	/* The algorithm lives in the balancer: it must be made anew. */
 	if (strcmp(pool_spec(entry->pool)->algorithm, spec->pool.algorithm) != 0)

@@ -44,6 +44,8 @@ static void on_heartbeat(struct timer *timer)
 	struct load_balancer *lb = container_of(timer, struct load_balancer, heartbeat);
 
 	dataplane_heartbeat(lb->dataplane);
+	if (lb->registry) /* the first beat comes before it */
+		tombstone_sweep(lb);
 	timer_start(lb->loop, timer, HEARTBEAT_MS);
 }
 

@@ -41,6 +41,20 @@ void tombstone_drop(struct load_balancer *lb, uint16_t id)
 	}
 }
 
+void tombstone_sweep(struct load_balancer *lb)
+{
+	registry_sweep(lb->registry, loop_now_ms(lb->loop));
+	list_for_each_safe (node, &lb->tombstones) {
+		struct tombstone *tombstone = container_of(node, struct tombstone, node);
+
+		if (registry_is_tombstone(lb->registry, tombstone->id))
+			continue;
+		list_remove(&tombstone->node);
+		free(tombstone);
+		refresh_soon(lb);
+	}
+}
+
 /* ---- Kernel -------------------------------------------------------------------------------- */
 
 static uint32_t count(const struct list *head)

@@ -17,5 +17,7 @@ int refresh_now(struct load_balancer *lb, struct error *err);
 
 void tombstone_add(struct load_balancer *lb, uint32_t pool, const struct backend *backend);
 void tombstone_drop(struct load_balancer *lb, uint16_t id);
+/* Forgets those whose ids are free again. */
+void tombstone_sweep(struct load_balancer *lb);
 
 #endif
