@@ -214,14 +214,27 @@ static __always_inline bool choice_charge_if_same(struct choice *choice)
 						    choice->pending_in + 1) == choice->pending_in;
 }
 
+/* One comparison of the members. Its callbacks' context must be on its own stack. */
+VERIFIED_ALONE int choose_least(struct choice *ret_choice, struct lb_pool *pool)
+{
+	struct choice choice;
+
+	if (!ret_choice || !pool)
+		return 0;
+	choice = *ret_choice;
+	if (pool->choice == LB_CHOICE_TWO)
+		choice_sample(&choice, 2);
+	else
+		choice_least(&choice, pool);
+	*ret_choice = choice;
+	return 0;
+}
+
 /* Compares and charges as one step: a choice that another CPU made meanwhile is compared again. */
 static __always_inline void choice_of_least(struct choice *choice, struct lb_pool *pool)
 {
 	for (int i = 0; i < LB_CAS_TRIES; i++) {
-		if (pool->choice == LB_CHOICE_TWO)
-			choice_sample(choice, 2);
-		else
-			choice_least(choice, pool);
+		choose_least(choice, pool);
 		if (!choice->backend || !choice->load)
 			break;
 		if (choice_charge_if_same(choice))
