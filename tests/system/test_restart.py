@@ -11,15 +11,10 @@ ALL = ["b1", "b2", "b3"]
 ROUND, LEAST = f"{VIP}:80", f"{VIP}:81"
 
 
-def uneven(shares):
-    """The shares if they are not even. Not asked exactly: in a run of these tests one turn of the
-    round-robin counter led to no connection, for a reason not found yet."""
-    even = len(shares) == 3 and max(shares.values()) - min(shares.values()) <= 2
-    return {} if even else shares
-
-
 def services(hook, **more):
-    return config(hook, {"round": pool(ALL), "least": pool(ALL, "least-connections")},
+    # Backends of their own: a client's port that is open to a backend of one pool cannot be used to
+    # the same backend through the other, and its connection would take the next in turn.
+    return config(hook, {"round": pool(ALL), "least": pool(ALL, "least-connections", port=8080)},
                   {"round": nat(ROUND, "round"), "least": nat(LEAST, "least"), **more})
 
 
@@ -56,7 +51,8 @@ def test_crash(lab, lbd, hook):
     flows, opens = flows_of(lbd), opens_of(lbd)
     lbd.kill()
     check(f"{hook}: without lbd 100 connections go on", answers(held), expected)
-    check(f"{hook}: without lbd new connections are balanced", uneven(share(lab, ROUND, 30)), {})
+    check(f"{hook}: without lbd new connections are balanced", share(lab, ROUND, 30),
+          {"b1": 10, "b2": 10, "b3": 10})
     lbd.start()
     after_flows, after_opens = flows_of(lbd), opens_of(lbd)
     check(f"{hook}: after kill -9 the new lbd shows the same flows",
@@ -93,7 +89,8 @@ def test_term(lab, lbd, hook):
     check(f"{hook}: SIGTERM ends lbd with status 0", lbd.stop(), 0)
     ok(f"{hook}: and it says that the kernel path goes on", "kernel path" in lbd.log_text())
     check(f"{hook}: after SIGTERM open connections go on", answers(held), expected)
-    check(f"{hook}: and new connections are balanced", uneven(share(lab, ROUND, 9)), {})
+    check(f"{hook}: and new connections are balanced", share(lab, ROUND, 9),
+          {"b1": 3, "b2": 3, "b3": 3})
     lbd.start()
     check(f"{hook}: a new lbd adopts the kernel path",
           lbd.get("/v1/status")["kernel_path"]["adopted"], True)
@@ -111,7 +108,7 @@ def test_change_while_down(lab, lbd, hook):
     lbd.write_config(changed)
     lbd.start()
     check("a backend taken from the file while lbd was away gets nothing",
-          sorted(share(lab, ROUND, 10)), ["b1", "b2"])
+          share(lab, ROUND, 10), {"b1": 5, "b2": 5})
     check("and the other pool's connections go on", answers(held), expected)
     release(held)
     lbd.lbadm("backend", "drain", "least", "b1")
