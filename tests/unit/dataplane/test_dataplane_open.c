@@ -129,7 +129,7 @@ static void the_sweep_runs_without_the_daemon(void **unused)
 {
 	struct dataplane *dp;
 	uint64_t before;
-	uint64_t deadline = clock_ms() + 5000;
+	uint64_t deadline;
 
 	NEEDS_ROOT();
 	dp = open_now();
@@ -137,6 +137,7 @@ static void the_sweep_runs_without_the_daemon(void **unused)
 	dataplane_close(dp);
 	dp = open_now();
 	before = clock_ns();
+	deadline = clock_ms() + 5000;
 	while (__atomic_load_n(&dp->maps.meta->swept_at, __ATOMIC_RELAXED) < before &&
 	       clock_ms() < deadline)
 		(void)sched_yield();
