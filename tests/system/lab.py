@@ -24,9 +24,8 @@ import threading
 import time
 
 import tap
+from build import BUILD, ROOT, SLOW
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(ROOT, os.environ.get("LBD_BUILD", "build"))
 VIP, VIP6 = "10.0.0.100", "fd00::100"  # nobody's address: for kernel services
 PROXY = "10.0.0.101"  # on the balancer's loopback: for the proxy
 READY_S = 10
@@ -97,9 +96,11 @@ class Lab:
         return ["nsenter", f"--net=/run/netns/{self.prefix}-{name}"]
 
     def run(self, name, *argv, **options):
-        options.setdefault("timeout", 60)
-        return subprocess.run(self.enter(name) + list(argv), stdin=subprocess.DEVNULL,
+        options["timeout"] = options.get("timeout", 60) * SLOW
+        done = subprocess.run(self.enter(name) + list(argv), stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, **options)
+        tap.no_report(" ".join(argv), done.stderr)
+        return done
 
     def must(self, name, *argv):
         done = self.run(name, *argv)
@@ -125,7 +126,7 @@ class Lab:
             process.send_signal(signal.SIGCONT)
             process.send_signal(number)
             try:
-                process.wait(10)
+                process.wait(10 * SLOW)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -225,7 +226,7 @@ def _tcx_programs(ifindex):
 
 
 class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout=10):
+    def __init__(self, path, timeout=10 * SLOW):
         super().__init__("lbd", timeout=timeout)
         self.path = path
 
@@ -247,6 +248,7 @@ class Lbd:
         self.file = f"{self.directory}/lbd.yaml"
         self.log_path = f"{self.directory}/log"
         self.process = None
+        self.looked_at = 0  # this much of the log
         self.write_config(config)
 
     def write_config(self, config):
@@ -274,7 +276,7 @@ class Lbd:
 
     def close(self):
         if self.process:
-            self.lab.end(self.process)
+            self.stop()
         self.lab.remove_pins()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -311,10 +313,18 @@ class Lbd:
 
     def kill(self):
         """kill -9, and wait until it is gone."""
-        self.lab.end(self.process, signal.SIGKILL)
+        self.end(signal.SIGKILL)
 
     def stop(self):
-        return self.lab.end(self.process, signal.SIGTERM)
+        return self.end(signal.SIGTERM)
+
+    def end(self, number):
+        """A report may come as late as the end: leaks are looked for then."""
+        status = self.lab.end(self.process, number)
+        text = self.log_text()
+        tap.no_report("lbd", text[self.looked_at:])
+        self.looked_at = len(text)
+        return status
 
     def api(self, method, path, body=None):
         """(status, JSON answer); <body> is a dictionary or raw bytes."""
@@ -351,9 +361,11 @@ class Lbd:
         return tap.wait_for(lambda: text in self.log_text(), seconds)
 
     def lbadm(self, *args, socket_path=None):
-        return subprocess.run([f"{BUILD}/lbadm", "--socket", socket_path or self.socket, *args],
-                              capture_output=True, text=True, timeout=30,
+        done = subprocess.run([f"{BUILD}/lbadm", "--socket", socket_path or self.socket, *args],
+                              capture_output=True, text=True, timeout=30 * SLOW,
                               stdin=subprocess.DEVNULL)
+        tap.no_report("lbadm " + " ".join(args), done.stderr)
+        return done
 
     def lbadm_json(self, *args):
         done = self.lbadm("--json", *args)

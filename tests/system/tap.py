@@ -9,6 +9,8 @@ import sys
 import time
 import traceback
 
+from build import SLOW, report_in
+
 _failed = _count = 0
 _on_failure = []  # functions that return text to print, e.g. a daemon's log
 
@@ -53,9 +55,15 @@ def at_least(name, got, limit):
     return ok(name, got >= limit, f"expected at least {limit}, got {got}")
 
 
+def no_report(who, text):
+    """A sanitizer's report in what <who> wrote is a failure; that there is none is no news."""
+    report = report_in(text)
+    return not report or ok(f"{who} has no report of a sanitizer", False, report)
+
+
 def wait_for(what, seconds=5.0, every=0.01):
     """Calls <what> until it returns something true, and returns that; its last answer if never."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * SLOW
     while True:
         answer = what()
         if answer or time.monotonic() >= deadline:
