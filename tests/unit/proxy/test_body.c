@@ -2,6 +2,7 @@
 #include "rig.h"
 
 #include "http/message.h"
+#include "proxy/buffer_pool.h"
 
 #define HEAD_END "\r\n\r\n"
 #define BIG	 (8U << 20)
@@ -165,6 +166,69 @@ static void eight_megabytes_go_both_ways_in_every_framing(void **state)
 	}
 }
 
+#define LAST_CHUNK "\r\n0\r\n\r\n"
+
+static bool ends_with(const char *text, size_t len, const char *end)
+{
+	return len >= strlen(end) && memcmp(text + len - strlen(end), end, strlen(end)) == 0;
+}
+
+/* Answers with the number of body bytes that came. */
+static void serve_count(struct origin *origin, int fd, unsigned n)
+{
+	static _Thread_local char text[RIG_TEXT];
+	char answer[80];
+	size_t len = 0;
+
+	(void)origin;
+	for (n = 0; !ends_with(text, len, LAST_CHUNK) && len < sizeof(text);) {
+		ssize_t got = recv(fd, text + len, sizeof(text) - len, 0);
+
+		if (got <= 0)
+			return;
+		len += (size_t)got;
+	}
+	for (size_t i = 0; i < len; i++)
+		n += text[i] == '*'; /* is in no head */
+	snprintf(answer, sizeof(answer),
+		 "HTTP/1.1 200 OK\r\nX-Count: %u\r\nContent-Length: 0\r\n\r\n", n);
+	rig_say(fd, answer);
+}
+
+/*
+ * The first buffer is kept for a retry. When it is full and sent, nothing more comes from the
+ * client and nothing is left for the backend to take: no event tells that it is in the way.
+ */
+static void a_chunked_upload_goes_on_where_the_buffer_kept_for_a_retry_ends(void **state)
+{
+	static const size_t sizes[] = {WIRE_SIZE - 1000,    WIRE_SIZE,	   WIRE_ROOM,
+				       2 * WIRE_SIZE - 500, 2 * WIRE_SIZE, 3 * WIRE_ROOM};
+	static char text[RIG_TEXT];
+	char expected[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct rig *rig = rig_new(serve_count, NULL);
+		size_t len = (size_t)snprintf(text, sizeof(text),
+					      "PUT /a HTTP/1.1\r\nHost: h\r\n"
+					      "Transfer-Encoding: chunked\r\n\r\n%zx\r\n",
+					      sizes[i]);
+		int fd;
+
+		memset(text + len, '*', sizes[i]);
+		memcpy(text + len + sizes[i], LAST_CHUNK, strlen(LAST_CHUNK));
+		rig_begin(rig);
+		fd = rig_connect(&rig->addr);
+		assert_true(rig_send(fd, text, len + sizes[i] + strlen(LAST_CHUNK)));
+		(void)snprintf(expected, sizeof(expected), "X-Count: %zu\r\n", sizes[i]);
+		assert_true(rig_read_until(fd, text, sizeof(text), HEAD_END) > 0);
+		assert_non_null(strstr(text, "200 OK"));
+		assert_non_null(strstr(text, expected));
+		close(fd);
+		rig_free(rig);
+	}
+}
+
 /* Sends without end until it cannot for a while; reports how much went. */
 static void serve_flood(struct origin *origin, int fd, unsigned n)
 {
@@ -317,6 +381,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(eight_megabytes_go_both_ways_in_every_framing),
+		cmocka_unit_test(a_chunked_upload_goes_on_where_the_buffer_kept_for_a_retry_ends),
 		cmocka_unit_test(a_client_that_does_not_read_stops_the_backend),
 		cmocka_unit_test(an_early_answer_is_forwarded_and_both_sides_closed),
 		cmocka_unit_test(an_upgrade_becomes_a_tunnel_after_101),
