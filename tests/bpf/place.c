@@ -24,7 +24,7 @@ static const char setup[] =
 	"neighbour add 10.2.0.254 lladdr 02:00:00:00:02:fe dev b0 nud permanent\n"
 	"route add default via 10.1.0.254\n"
 	"route add 10.3.0.0/16 via 10.2.0.254\n"
-	"route add 10.4.0.0/16 via 10.2.0.254 mtu 600\n"
+	"route add 10.4.0.0/16 via 10.2.0.254 mtu lock 600\n"
 	"route add unreachable 10.5.0.0/16\n"
 	"END\n";
 

@@ -23,7 +23,8 @@
 #define BACKEND_UNRESOLVED IPV4(10, 2, 0, 200)
 #define BACKEND_NO_ROUTE   IPV4(10, 5, 0, 1)
 /* Networks behind the gateway 10.2.0.254. */
-#define NET_FAR	   IPV4(10, 3, 0, 0)
+#define NET_FAR IPV4(10, 3, 0, 0)
+/* Forwarding honours a route's MTU only when it is locked (kernel: ip_mtu_from_fib_result). */
 #define NET_NARROW IPV4(10, 4, 0, 0)
 #define NARROW_MTU 600
 

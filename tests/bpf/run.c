@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,15 @@ static int run_on(const struct hook *hook, const struct frame *in, uint32_t ifin
 	const struct __sk_buff skb = {.ifindex = ifindex, .gso_size = gso_size};
 
 	return hook->xdp ? run_xdp(in, ifindex, sent) : run_tc(in, &skb, hook->flags, sent);
+}
+
+uint32_t run_shortest(const struct frame *in)
+{
+	uint16_t type = frame_get16(in, 12);
+
+	if (world.hook->xdp || (type != ETH_P_IP && type != ETH_P_IPV6))
+		return ETH_LEN;
+	return ETH_LEN + (type == ETH_P_IP ? IP_LEN : 40);
 }
 
 int run_bare(const struct hook *hook, const struct frame *in, uint32_t ifindex)

@@ -32,6 +32,9 @@ void run_row(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void run_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *run_verdict_name(enum lb_verdict verdict);
 
+/* The shortest frame of this EtherType that the hook can be run with: for TC, the kernel refuses
+ * less than a whole IP header (bpf_prog_test_run_skb). */
+uint32_t run_shortest(const struct frame *in);
 void run_frame(const struct frame *in, enum side side, struct sent *ret_sent);
 /* Like run_frame(), of a packet that the sender's stack will segment (TC only). */
 void run_gso(const struct frame *in, enum side side, uint32_t gso_size, struct sent *ret_sent);
