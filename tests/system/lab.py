@@ -185,6 +185,17 @@ class Lab:
         for link in ("cl0", "be0"):
             self.must("lb", "ethtool", "-K", link, "tx", state)
 
+    def take_xdp_tx(self):
+        """Frames that XDP sends back where they came from: to a peer without an XDP program of its
+        own they go only together with others (veth_xdp_flush, drivers/net/veth.c)."""
+        program = f"{self.run_dir}/pass.o"
+        text = ('__attribute__((section("xdp"), used)) int pass(void *c) { return 2; }\n'
+                'char _license[] __attribute__((section("license"), used)) = "GPL";\n')
+        subprocess.run(["clang", "-O2", "-target", "bpf", "-xc", "-c", "-", "-o", program],
+                       input=text, text=True, check=True)
+        self.must("client", "ip", "link", "set", "eth0", "xdpdrv", "object", program, "section",
+                  "xdp")
+
     def attached(self, link):
         """What sees the packets that come in at a link of the balancer: {"xdp"|"tcx"|"tc": ids}."""
         entry = json.loads(self.must("lb", "ip", "-j", "-d", "link", "show", link))[0]

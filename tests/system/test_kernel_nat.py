@@ -132,6 +132,7 @@ def run_all(lab, hook, label):
 
 def test_xdp():
     with Lab("xdp") as lab:
+        lab.take_xdp_tx()
         run_all(lab, "native", "xdp")
 
 
