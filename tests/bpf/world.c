@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,16 @@ static int cannot(const char *what, int rc)
 	return -1;
 }
 
+/* Some of what the programs keep is kept per CPU: the limit of answers. */
+static int stay_on_this_cpu(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	return sched_setaffinity(0, sizeof(here), &here);
+}
+
 int world_open(void **state)
 {
 	const struct load_constants constants = {
@@ -90,7 +101,7 @@ int world_open(void **state)
 	rc = load_objects(&constants, &programs);
 	if (rc)
 		return cannot("load the BPF objects", rc);
-	if (place_make() || open_maps() || open_devices())
+	if (stay_on_this_cpu() || place_make() || open_maps() || open_devices())
 		return cannot("make a namespace and map the maps", -errno);
 	world.xdp = programs.xdp;
 	world.tc = programs.tc;
@@ -116,7 +127,7 @@ static void clear_hash(int fd, void *key)
 }
 
 /* A bucket that was last filled at the epoch is full. */
-static void fill_bucket(void)
+void world_fill_bucket(void)
 {
 	char values[256 * 16] = {0};
 	uint32_t zero = 0;
@@ -157,7 +168,7 @@ int world_reset(void **state)
 	clear_hash(world.services, &service);
 	clear_records();
 	clear_ids();
-	fill_bucket();
+	world_fill_bucket();
 	world_backend(1, BACKEND_ADDR(1), BACKEND_PORT, 1, ELIGIBLE);
 	world_pool(1, LB_CHOICE_TABLE_NEXT, one, 1);
 	world_service(1, VIP, VIP_PORT, 1, 0);

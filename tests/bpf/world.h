@@ -75,6 +75,8 @@ void world_pool(uint32_t id, enum lb_choice choice, const uint16_t *slots, uint3
 void world_backend(uint16_t id, uint32_t addr, uint16_t port, uint32_t weight, uint32_t flags);
 /* Backends 1..n, near, eligible, of weight 1. */
 void world_backends(uint16_t n);
+/* As many answers as REPLY_BURST, on each CPU. */
+void world_fill_bucket(void);
 void world_sweep(void);
 /* Makes every record so old that no cached hop or clock tick matters. */
 void world_age(uint64_t ns);
