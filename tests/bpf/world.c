@@ -135,12 +135,21 @@ void world_fill_bucket(void)
 	bpf_map_update_elem(world.bucket, &zero, values, BPF_ANY);
 }
 
-static void clear_records(void)
+static void clear_free_ring(void)
 {
 	const uint64_t empty = 0;
+	uint64_t used = world.meta->free_tail;
 
-	for (uint32_t i = 0; i < world.max_flows; i++)
+	for (uint32_t i = 0; i < world.max_flows && i < used; i++)
 		bpf_map_update_elem(world.free, &i, &empty, BPF_ANY);
+}
+
+void world_forget(void)
+{
+	struct lb_flow_key flow;
+
+	clear_hash(world.index, &flow);
+	clear_free_ring();
 	memset(world.flows, 0, world.max_flows * sizeof(*world.flows));
 	memset(world.meta, 0, sizeof(*world.meta));
 	world.meta->magic = LB_META_MAGIC;
@@ -160,13 +169,11 @@ int world_reset(void **state)
 {
 	static const uint16_t one[] = {1};
 	struct lb_service_key service;
-	struct lb_flow_key flow;
 
 	if (*state)
 		world.hook = *state;
-	clear_hash(world.index, &flow);
+	world_forget();
 	clear_hash(world.services, &service);
-	clear_records();
 	clear_ids();
 	world_fill_bucket();
 	world_backend(1, BACKEND_ADDR(1), BACKEND_PORT, 1, ELIGIBLE);

@@ -67,6 +67,8 @@ extern uint32_t world_flows;
 int world_open(void **state);  /* group setup */
 int world_close(void **state); /* group teardown */
 int world_reset(void **state); /* setup; *state is the hook */
+/* No record, no index entry; all else stays. */
+void world_forget(void);
 
 struct lb_ip ip_of(uint32_t addr);
 void world_service(uint32_t id, uint32_t addr, uint16_t port, uint32_t pool, uint32_t flags);
