@@ -107,7 +107,7 @@ test: bootstrap ## everything but the long runs; last line "N passed, N failed"
 
 .PHONY: test-run
 test-run: all $(UNIT_TESTS) $(BPF_TESTS)
-	$(Q)tests/run $(if $(T),-k '$(T)') $(UNIT_TESTS) $(BPF_TESTS) $(SYSTEM_TESTS)
+	$(Q)LBD_BUILD=$(B) tests/run $(if $(T),-k '$(T)') $(UNIT_TESTS) $(BPF_TESTS) $(SYSTEM_TESTS)
 
 test-unit: $(UNIT_TESTS) ## pure logic
 	$(Q)tests/run $(if $(T),-k '$(T)') $^
@@ -133,14 +133,20 @@ demo: ## install, build and balance real traffic, in under a minute after the bu
 # ---- Keeping house ---------------------------------------------------------------------------
 
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
-TIDY_FILES = $(filter user/%.c,$(C_FILES))
+TIDY_FILES := $(sort $(wildcard user/*/*.c))
 
-lint: layers fmt-check $(SKELS) ## layers, formatting, clang-tidy with the ceilings
+lint: layers fmt-check ## layers, formatting, clang-tidy with the ceilings
 	$(Q)tools/check-headers
 	$(Q)tools/check-length
-	$(Q)printf '%s\n' $(TIDY_FILES) | xargs -P$$(nproc) -n1 sh -c 'clang-tidy --quiet "$$1" -- \
-		-std=gnu17 -D_GNU_SOURCE -DLBD_VERSION=\"\" -Iuser -Iinclude -I$(B)/skel' tidy 2>$(B)/tidy.log \
-		|| { cat $(B)/tidy.log; exit 1; }
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) tidy
+
+.PHONY: tidy
+tidy: $(TIDY_FILES:%=$(B)/tidy/%.ok)
+
+# The object stands for the headers: it is older than none that the file includes.
+$(B)/tidy/%.c.ok: $(B)/obj/%.o .clang-tidy
+	$(call say,TIDY,$*.c)mkdir -p $(@D) && clang-tidy --quiet $*.c -- -std=gnu17 -D_GNU_SOURCE \
+		-DLBD_VERSION='""' -Iuser -Iinclude -I$(B)/skel >$@.log 2>&1 && touch $@ || { cat $@.log; exit 1; }
 
 layers:
 	$(Q)tools/check-layers
