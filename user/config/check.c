@@ -13,12 +13,27 @@ struct subject {
 
 static struct place at_key(const struct subject *subject, const char *key)
 {
-	const struct doc *node = doc_get(subject->place.doc, key);
-
-	return place_child(&subject->place, node ? node : subject->place.doc, key);
+	return place_at_key(&subject->place, key);
 }
 
 /* ---- What this version does not do yet; each line can be lifted alone ----------------------- */
+
+/* A packet is looked up by its whole destination: a wildcard would never match one. */
+static void check_kernel_listen(const struct subject *subject, uint32_t i)
+{
+	const struct addr *addr = &subject->service->listen[i];
+	struct place place =
+		place_child(&subject->place, listen_node(subject->place.doc, i), "listen");
+
+	if (!addr_is_ipv4(addr))
+		complain(subject->build, &place,
+			 "IPv6 is not supported on the kernel path by this version: use 'path: "
+			 "proxy'");
+	else if (addr_is_any(addr))
+		complain(subject->build, &place,
+			 "the kernel path needs one address, not a wildcard: name the address that "
+			 "clients connect to, or use 'path: proxy'");
+}
 
 static void check_supported(const struct subject *subject)
 {
@@ -38,14 +53,12 @@ static void check_supported(const struct subject *subject)
 			 "'forward: %s' is not supported by this version: use nat",
 			 strtable_name(&forward_names, (int)service->forward));
 	}
-	for (uint32_t i = 0; i < service->n_listen; i++) {
-		if (addr_is_ipv4(&service->listen[i]))
-			continue;
-		place = place_child(&subject->place, listen_node(subject->place.doc, i), "listen");
-		complain(subject->build, &place,
-			 "IPv6 is not supported on the kernel path by this version: use 'path: "
-			 "proxy'");
+	if (doc_get(subject->place.doc, "timeouts")) {
+		place = at_key(subject, "timeouts");
+		complain_key(subject->build, &place, "'timeouts' are for 'path: proxy': remove it");
 	}
+	for (uint32_t i = 0; i < service->n_listen; i++)
+		check_kernel_listen(subject, i);
 }
 
 /* ---- One service ---------------------------------------------------------------------------- */

@@ -45,6 +45,13 @@ struct place place_child(const struct place *parent, const struct doc *child, co
 	return place;
 }
 
+struct place place_at_key(const struct place *object, const char *key)
+{
+	const struct doc *node = doc_get(object->doc, key);
+
+	return place_child(object, node ? node : object->doc, key);
+}
+
 static const char *kind_text(enum doc_kind kind)
 {
 	static const char *const texts[] = {[DOC_NULL] = "nothing",
@@ -189,8 +196,7 @@ static void read_bool(struct build *build, const struct place *place, const stru
 			 place->doc->text);
 }
 
-static void read_value(struct build *build, const struct place *place, const struct key *key,
-		       void *out)
+void key_read(struct build *build, const struct place *place, const struct key *key, void *out)
 {
 	void *field = (char *)out + key->offset;
 
@@ -267,7 +273,7 @@ void keys_read(struct build *build, const struct place *place, const struct key 
 		struct place at = place_child(place, child, child->key);
 
 		if (key)
-			read_value(build, &at, key, out);
+			key_read(build, &at, key, out);
 		else
 			complain_unknown(build, &at, keys, n_keys);
 	}

@@ -49,12 +49,16 @@ struct key {
 	key_read_fn *read;
 };
 
+/* The value of one key, into its field of <out>. */
+void key_read(struct build *build, const struct place *place, const struct key *key, void *out);
 /* Reads <place> into <out>; unknown and wrong keys are reported. */
 void keys_read(struct build *build, const struct place *place, const struct key *keys,
 	       size_t n_keys, void *out);
 void complain(struct build *build, const struct place *place, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 struct place place_child(const struct place *parent, const struct doc *child, const char *name);
+/* The value of <key>, or the whole object where there is none. */
+struct place place_at_key(const struct place *object, const char *key);
 /* True when the node is of that kind; else it is reported. */
 bool expect_kind(struct build *build, const struct place *place, enum doc_kind kind);
 bool expect_name(struct build *build, const struct place *place, const char *name);
