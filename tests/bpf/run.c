@@ -154,6 +154,12 @@ void run_frame(const struct frame *in, enum side side, struct sent *ret_sent)
 
 /* ---- Expecting ----------------------------------------------------------------------------- */
 
+void run_expect_equal(const char *what, uint64_t got, uint64_t expected)
+{
+	if (got != expected)
+		run_fail("%s: expected %lu, got %lu", what, expected, got);
+}
+
 void run_expect_verdict(const struct sent *sent, const struct frame *in, enum lb_verdict verdict)
 {
 	if (sent->verdict == verdict)

@@ -41,6 +41,8 @@ void run_gso(const struct frame *in, enum side side, uint32_t gso_size, struct s
 /* The bare call: nothing is checked. 0 or -errno. */
 int run_bare(const struct hook *hook, const struct frame *in, uint32_t ifindex);
 
+void run_expect_equal(const char *what, uint64_t got, uint64_t expected);
+#define expect_equal(got, expected) run_expect_equal(#got, (uint64_t)(got), (uint64_t)(expected))
 void run_expect_verdict(const struct sent *sent, const struct frame *in, enum lb_verdict verdict);
 void run_expect_way(const struct sent *sent, const struct frame *in, enum way way);
 void run_expect_frame(const struct sent *sent, const struct frame *expected);

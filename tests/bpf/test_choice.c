@@ -91,9 +91,9 @@ static void turns_go_on_when_the_table_changes(void **state)
 	world_pool(1, LB_CHOICE_TABLE_NEXT, two, 2);
 	for (uint32_t n = 300; n < 400; n++)
 		got[choose(n)]++;
-	assert_int_equal(got[1], 100);
-	assert_int_equal(got[2], 150);
-	assert_int_equal(got[3], 150);
+	expect_equal(got[1], 100);
+	expect_equal(got[2], 150);
+	expect_equal(got[3], 150);
 }
 
 /* The choice is made once per flow: what follows goes where the SYN went. */
@@ -110,7 +110,7 @@ static void open_flow_keeps_a_backend_that_is_not_eligible_any_more(void **state
 	world.backends[1].flags = LB_BACKEND_USED;
 	talk_say(&talk, BY_CLIENT, ACK, 10, LB_V_FORWARDED);
 	talk_say(&talk, BY_BACKEND, ACK, 10, LB_V_REPLIED);
-	assert_int_equal(talk_syn_anywhere(&next), 2);
+	expect_equal(talk_syn_anywhere(&next), 2);
 	talk_say(&talk, BY_CLIENT, ACK | FIN, 0, LB_V_FORWARDED);
 	talk_say(&talk, BY_BACKEND, ACK | FIN, 0, LB_V_REPLIED);
 	expect_live(1, &(struct counts){1, 1, 1, 1, 0});
@@ -200,7 +200,7 @@ static void equal_loads_are_shared_out_evenly(void **state)
 	for (uint32_t n = 0; n < 60; n++)
 		got[choose_and_forget(n, live)]++;
 	for (uint16_t id = 1; id <= 3; id++)
-		assert_int_equal(got[id], 20);
+		expect_equal(got[id], 20);
 }
 
 static void connections_spread_by_weight(void **state)

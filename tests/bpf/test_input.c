@@ -357,8 +357,8 @@ static void noise_is_counted_once_and_leaves_nothing_behind(void **state)
 	world_age(1000000000);
 	world_sweep();
 	expect_no_flow();
-	assert_int_equal(world.live[1].opened, world.live[1].closed);
-	assert_int_equal(world.live[1].pending_in, world.live[1].pending_out);
+	expect_equal(world.live[1].opened, world.live[1].closed);
+	expect_equal(world.live[1].pending_in, world.live[1].pending_out);
 }
 
 int main(int argc, char **argv)

@@ -222,10 +222,10 @@ static void device_without_xdp_transmit_is_left_to_the_stack(void **state)
 
 	(void)state;
 	run_row("c0 listed, b0 not");
-	assert_int_equal(bpf_map_delete_elem(devs, &ifindex), 0);
+	expect_equal(bpf_map_delete_elem(devs, &ifindex), 0);
 	talk_say(&talk, BY_CLIENT, SYN, 0, LB_V_TO_STACK);
 	talk_say(&talk, BY_BACKEND, SYN | ACK, 0, LB_V_REPLIED);
-	assert_int_equal(bpf_map_update_elem(devs, &ifindex, &ifindex, BPF_ANY), 0);
+	expect_equal(bpf_map_update_elem(devs, &ifindex, &ifindex, BPF_ANY), 0);
 	talk_say(&talk, BY_CLIENT, ACK, 0, LB_V_FORWARDED);
 }
 
@@ -236,7 +236,7 @@ static void sum_traffic(int map, uint32_t id, struct lb_traffic *ret_sum)
 	struct lb_traffic each[256];
 	struct lb_traffic sum = {0};
 
-	assert_int_equal(bpf_map_lookup_elem(map, &id, each), 0);
+	expect_equal(bpf_map_lookup_elem(map, &id, each), 0);
 	for (int cpu = 0; cpu < world.cpus; cpu++) {
 		sum.in.packets += each[cpu].in.packets;
 		sum.in.bytes += each[cpu].in.bytes;
@@ -253,10 +253,10 @@ static void expect_moved(int map, const char *what, const struct lb_traffic *bef
 	/* SYN 74, ACK 54, 100 bytes of data 154; SYN-ACK 74, 1000 bytes of data 1054. */
 	sum_traffic(map, 1, &now);
 	run_row("%s", what);
-	assert_int_equal(now.in.packets - before->in.packets, 3);
-	assert_int_equal(now.in.bytes - before->in.bytes, 74 + 54 + 154);
-	assert_int_equal(now.out.packets - before->out.packets, 2);
-	assert_int_equal(now.out.bytes - before->out.bytes, 74 + 1054);
+	expect_equal(now.in.packets - before->in.packets, 3);
+	expect_equal(now.in.bytes - before->in.bytes, 74 + 54 + 154);
+	expect_equal(now.out.packets - before->out.packets, 2);
+	expect_equal(now.out.bytes - before->out.bytes, 74 + 1054);
 }
 
 static void service_and_backend_are_credited_with_packets_and_bytes(void **state)

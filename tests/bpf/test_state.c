@@ -154,7 +154,7 @@ static void take(const struct step *step)
 		  step->speaker == BY_CLIENT ? LB_V_FORWARDED : LB_V_REPLIED);
 	talk_expect_state(&talk, step->to);
 	expect_live(1, &step->counts);
-	assert_int_equal(world.meta->live_flows, 1);
+	expect_equal(world.meta->live_flows, 1);
 }
 
 static void each_row_of_the_table_moves_the_state_and_the_counts(void **state)
@@ -266,9 +266,9 @@ static void syn_again_is_the_same_flow_until_it_is_over(void **state)
 		talk_expect_state(&talk, rows[i].is_new ? LB_FLOW_SYN : rows[i].from);
 		counts.pending_in += rows[i].is_new;
 		expect_live(1, &counts);
-		assert_int_equal(generation(&talk) != before, rows[i].is_new);
-		assert_int_equal(world.meta->live_flows, 1);
-		assert_int_equal(world_index_count(), 2);
+		expect_equal(generation(&talk) != before, rows[i].is_new);
+		expect_equal(world.meta->live_flows, 1);
+		expect_equal(world_index_count(), 2);
 	}
 }
 
