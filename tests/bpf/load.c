@@ -85,6 +85,7 @@ int load_objects(const struct load_constants *constants, struct load_programs *r
 	ret_programs->xdp = bpf_program__fd(xdp->progs.lb_xdp);
 	ret_programs->tc = bpf_program__fd(tc->progs.lb_tc);
 	ret_programs->sweep = bpf_program__fd(sweep->progs.lb_sweep_now);
+	ret_programs->arm = bpf_program__fd(sweep->progs.lb_sweep_arm);
 	return 0;
 }
 

@@ -20,6 +20,7 @@ struct load_programs {
 	int xdp;
 	int tc;
 	int sweep;
+	int arm;
 };
 
 /* 0 or -errno. */

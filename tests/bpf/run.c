@@ -41,7 +41,7 @@ void run_fail(const char *format, ...)
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	(void)fprintf(stderr, "# %s, row '%s': %s\n# rerun: %s '*(%s)'\n", world.hook->name, row,
-		      text, program_invocation_name, world.hook->xdp ? "xdp" : "tc*");
+		      text, program_invocation_name, world.hook->name);
 	fail();
 	abort(); /* fail() does not return; its declaration does not say so */
 }

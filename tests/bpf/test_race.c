@@ -20,7 +20,7 @@
 #define SILENCE_NS 200000000000ULL
 
 /* One CPU runs XDP and the other TC. */
-static const struct hook hook_mixed = {.name = "xdp beside tc", .xdp = true};
+static const struct hook hook_mixed = {.name = "mixed", .xdp = true};
 
 struct runner {
 	pthread_t thread;

@@ -23,8 +23,7 @@
 
 const struct hook hook_xdp = {.name = "xdp", .xdp = true};
 const struct hook hook_tc = {.name = "tc"};
-const struct hook hook_tc_complete = {.name = "tc, checksum complete",
-				      .flags = TEST_SKB_CHECKSUM_COMPLETE};
+const struct hook hook_tc_complete = {.name = "tc_complete", .flags = TEST_SKB_CHECKSUM_COMPLETE};
 
 struct world world;
 uint32_t world_flows = 64;
@@ -106,6 +105,7 @@ int world_open(void **state)
 	world.xdp = programs.xdp;
 	world.tc = programs.tc;
 	world.sweep = programs.sweep;
+	world.arm = programs.arm;
 	world.max_flows = world_flows;
 	world.cpus = libbpf_num_possible_cpus();
 	return 0;
@@ -120,10 +120,16 @@ int world_close(void **state)
 
 /* ---- Reset --------------------------------------------------------------------------------- */
 
-static void clear_hash(int fd, void *key)
+/* The next key is asked before this one goes: else the search begins anew each time. */
+static void clear_hash(int fd, void *key, void *next, size_t size)
 {
-	while (bpf_map_get_next_key(fd, NULL, key) == 0)
+	int rc = bpf_map_get_next_key(fd, NULL, key);
+
+	while (rc == 0) {
+		rc = bpf_map_get_next_key(fd, key, next);
 		bpf_map_delete_elem(fd, key);
+		memcpy(key, next, size);
+	}
 }
 
 /* A bucket that was last filled at the epoch is full. */
@@ -146,9 +152,9 @@ static void clear_free_ring(void)
 
 void world_forget(void)
 {
-	struct lb_flow_key flow;
+	struct lb_flow_key keys[2];
 
-	clear_hash(world.index, &flow);
+	clear_hash(world.index, &keys[0], &keys[1], sizeof(*keys));
 	clear_free_ring();
 	memset(world.flows, 0, world.max_flows * sizeof(*world.flows));
 	memset(world.meta, 0, sizeof(*world.meta));
@@ -168,12 +174,12 @@ static void clear_ids(void)
 int world_reset(void **state)
 {
 	static const uint16_t one[] = {1};
-	struct lb_service_key service;
+	struct lb_service_key keys[2];
 
 	if (*state)
 		world.hook = *state;
 	world_forget();
-	clear_hash(world.services, &service);
+	clear_hash(world.services, &keys[0], &keys[1], sizeof(*keys));
 	clear_ids();
 	world_fill_bucket();
 	world_backend(1, BACKEND_ADDR(1), BACKEND_PORT, 1, ELIGIBLE);
@@ -226,12 +232,22 @@ void world_backends(uint16_t n)
 
 /* ---- Time and counts ----------------------------------------------------------------------- */
 
-void world_sweep(void)
+static void run_syscall(int program)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
 
-	assert_int_equal(bpf_prog_test_run_opts(world.sweep, &opts), 0);
+	assert_int_equal(bpf_prog_test_run_opts(program, &opts), 0);
 	assert_int_equal(opts.retval, 0);
+}
+
+void world_sweep(void)
+{
+	run_syscall(world.sweep);
+}
+
+void world_arm(void)
+{
+	run_syscall(world.arm);
 }
 
 void world_age(uint64_t ns)

@@ -32,7 +32,7 @@
 
 /* One way to run the balancer. */
 struct hook {
-	const char *name;
+	const char *name; /* as in the names of tests */
 	bool xdp;
 	uint32_t flags; /* of BPF_PROG_TEST_RUN */
 };
@@ -41,6 +41,7 @@ struct world {
 	int xdp; /* program descriptors */
 	int tc;
 	int sweep;
+	int arm;
 	int index; /* map descriptors */
 	int free;
 	int services;
@@ -80,6 +81,8 @@ void world_backends(uint16_t n);
 /* As many answers as REPLY_BURST, on each CPU. */
 void world_fill_bucket(void);
 void world_sweep(void);
+/* Starts the sweep's timer, which goes on to the end of the program. */
+void world_arm(void);
 /* Makes every record so old that no cached hop or clock tick matters. */
 void world_age(uint64_t ns);
 uint32_t world_index_count(void);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Next hops: kept in the flow for a second, asked again when they may have changed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "talk.h"
+
+#define COUNT(rows) (sizeof(rows) / sizeof(*(rows)))
+#define NS_PER_S    1000000000LL
+/* A kept hop is good for 992 ms: a test that took longer than this knows nothing of it. */
+#define IN_TIME_NS 500000000LL
+#define ATTEMPTS   20
+
+static const uint8_t marked[6] = {2, 9, 9, 9, 9, 9};
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	/* The programs' clock: its ticks are milliseconds apart. */
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+/* Marks both hops that the flow keeps: what leaves shows whether it was asked or taken from there.
+ */
+static struct talk open_and_mark(void)
+{
+	struct talk talk = talk_of(CLIENT_PORT);
+	struct lb_flow *flow;
+
+	talk_open(&talk);
+	flow = talk_flow(&talk);
+	memcpy(flow->to_backend.dmac, marked, sizeof(marked));
+	memcpy(flow->to_client.dmac, marked, sizeof(marked));
+	return talk;
+}
+
+static bool sent_to_mark(const struct talk *talk, enum speaker speaker)
+{
+	struct segment segment = talk_segment(talk, speaker, ACK, 1);
+	struct frame in;
+	struct sent sent;
+
+	frame_build(&in, &segment);
+	run_frame(&in, (enum side)speaker, &sent);
+	run_expect_verdict(&sent, &in, speaker == BY_CLIENT ? LB_V_FORWARDED : LB_V_REPLIED);
+	return memcmp(sent.out.bytes, marked, sizeof(marked)) == 0;
+}
+
+static void hop_is_asked_once_a_second(void **state)
+{
+	int64_t took = NS_PER_S;
+	bool kept = false;
+
+	run_row("twice at once");
+	for (int i = 0; i < ATTEMPTS && took > IN_TIME_NS; i++) {
+		int64_t start = now_ns();
+		struct talk talk;
+
+		world_reset(state);
+		talk = open_and_mark();
+		kept = sent_to_mark(&talk, BY_CLIENT) && sent_to_mark(&talk, BY_BACKEND);
+		took = now_ns() - start;
+	}
+	if (took > IN_TIME_NS)
+		run_fail("this machine was too slow %d times", ATTEMPTS);
+	if (!kept)
+		run_fail("a hop that was good was asked again");
+}
+
+enum reason { OLD, ROUTES_CHANGED, FLOW_SILENT, NOT_KNOWN };
+
+static void make_doubtful(struct lb_flow *flow, enum reason reason)
+{
+	uint32_t now_ms = (uint32_t)(now_ns() / 1000000);
+
+	if (reason == OLD) {
+		flow->to_backend.asked_at -= 1000 >> LB_HOP_SHIFT;
+		flow->to_client.asked_at -= 1000 >> LB_HOP_SHIFT;
+	} else if (reason == ROUTES_CHANGED) {
+		world.meta->hops_changed_ms = now_ms;
+	} else if (reason == FLOW_SILENT) {
+		flow->seen_at -= NS_PER_S + 1;
+	} else {
+		flow->to_backend.ifindex = 0;
+		flow->to_client.ifindex = 0;
+	}
+}
+
+static void doubtful_hop_is_asked_again_in_both_directions(void **state)
+{
+	static const struct {
+		const char *name;
+		enum reason reason;
+	} rows[] = {
+		{"a second old", OLD},
+		{"older than the last change of routes", ROUTES_CHANGED},
+		{"the flow was silent for a second", FLOW_SILENT},
+		{"not known", NOT_KNOWN},
+	};
+
+	for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+		enum speaker first = i % 2 ? BY_BACKEND : BY_CLIENT;
+		struct talk talk;
+
+		world_reset(state);
+		run_row("%s, first the %s", rows[i / 2].name, i % 2 ? "backend" : "client");
+		talk = open_and_mark();
+		make_doubtful(talk_flow(&talk), rows[i / 2].reason);
+		if (sent_to_mark(&talk, first))
+			run_fail("the kept hop was used");
+		if (sent_to_mark(&talk, first == BY_CLIENT ? BY_BACKEND : BY_CLIENT))
+			run_fail("the kept hop of the other direction was used");
+		talk_say(&talk, BY_CLIENT, ACK, 9, LB_V_FORWARDED);
+		talk_say(&talk, BY_BACKEND, ACK, 9, LB_V_REPLIED);
+	}
+}
+
+/* What the stack does with the packet it was given: the neighbour answers. */
+static void neighbour_that_becomes_known_is_used_at_once(void **state)
+{
+	struct talk talk = talk_of(CLIENT_PORT);
+	struct segment segment;
+	struct frame in;
+	struct sent sent;
+	char line[128];
+
+	(void)state;
+	run_row("unresolved, then permanent");
+	world_backend(1, BACKEND_UNRESOLVED, BACKEND_PORT, 1, ELIGIBLE);
+	talk.backend = BACKEND_UNRESOLVED;
+	talk_say(&talk, BY_CLIENT, SYN, 0, LB_V_TO_STACK);
+	(void)snprintf(line, sizeof(line),
+		       "ip neigh add 10.2.0.200 lladdr 02:09:09:09:09:09 dev b0 nud permanent");
+	expect_equal(system(line), 0);
+	segment = talk_segment(&talk, BY_CLIENT, SYN, 0);
+	segment.seq--;
+	frame_build(&in, &segment);
+	run_frame(&in, CLIENT_SIDE, &sent);
+	expect_equal(system("ip neigh del 10.2.0.200 dev b0"), 0);
+	run_expect_verdict(&sent, &in, LB_V_FORWARDED);
+	run_expect_way(&sent, &in, WAY_OTHER);
+	expect_equal(memcmp(sent.out.bytes, marked, sizeof(marked)), 0);
+}
+
+static void record_keeps_where_both_directions_go(void **state)
+{
+	struct talk talk = talk_of(CLIENT_PORT);
+	const struct lb_flow *flow;
+	struct hop hop;
+
+	(void)state;
+	run_row("a narrow route out, the device's MTU back");
+	world_backend(1, NET_NARROW + 1, BACKEND_PORT, 1, ELIGIBLE);
+	talk.backend = NET_NARROW + 1;
+	talk_open(&talk);
+	flow = talk_flow(&talk);
+	place_hop(NET_NARROW + 1, &hop);
+	expect_equal(flow->to_backend.ifindex, hop.ifindex);
+	expect_equal(flow->to_backend.mtu, NARROW_MTU);
+	expect_equal(memcmp(flow->to_backend.dmac, hop.dmac, 6), 0);
+	expect_equal(memcmp(flow->to_backend.smac, hop.smac, 6), 0);
+	place_hop(CLIENT, &hop);
+	expect_equal(flow->to_client.ifindex, hop.ifindex);
+	expect_equal(flow->to_client.mtu, 1500);
+	expect_equal(memcmp(flow->to_client.dmac, hop.dmac, 6), 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(hop_is_asked_once_a_second),
+		TEST(doubtful_hop_is_asked_again_in_both_directions),
+		TEST(neighbour_that_becomes_known_is_used_at_once),
+		TEST(record_keeps_where_both_directions_go),
+	};
+
+	(void)argc;
+	return RUN_TESTS(tests, argv);
+}
