@@ -4,8 +4,8 @@
     with Lab("xdp") as lab, lab.lbd(config) as lbd:
         lbd.api("GET", "/v1/status")
 
-Everything that is started is recorded in the lab's pid files and ended with it, also when the test
-before was killed. LBD_BUILD names the build to test, LBD_LAB_PREFIX another set of namespaces.
+Everything that is started is recorded in the lab's pid files and ended with it, and so is the test
+itself: the next one that uses the lab ends what a killed one has left. LBD_BUILD names the build to test, LBD_LAB_PREFIX another set of namespaces.
 """
 import contextlib
 import ctypes
@@ -29,6 +29,8 @@ from build import BUILD, ROOT, SLOW
 VIP, VIP6 = "10.0.0.100", "fd00::100"  # nobody's address: for kernel services
 PROXY = "10.0.0.101"  # on the balancer's loopback: for the proxy
 READY_S = 10
+# A test that is killed takes along what it runs.
+WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
@@ -59,19 +61,33 @@ class Lab:
         self.processes = []
 
     def __enter__(self):
-        self._tool("up", "--profile", self.profile, "--backends", str(len(self.names)))
-        self.remove_pins()
+        try:
+            self._tool("up", "--profile", self.profile, "--backends", str(len(self.names)))
+            self._write_pid("test", os.getpid())
+            self.remove_pins()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
-        for process in self.processes:
+        for process in list(self.processes):
             self.end(process)
         self.remove_pins()
+        self._remove_pid("test")
         self._tool("down")
 
     def _tool(self, verb, *args):
-        subprocess.run([f"{ROOT}/tools/lab", verb, "--prefix", self.prefix, *args], check=True,
-                       stdin=subprocess.DEVNULL)
+        subprocess.run(WITH_US + [f"{ROOT}/tools/lab", verb, "--prefix", self.prefix, *args],
+                       check=True, stdin=subprocess.DEVNULL)
+
+    def _write_pid(self, name, pid):
+        with open(f"{self.run_dir}/pids/{name}", "w", encoding="ascii") as file:
+            file.write(f"{pid} {start_time(pid)}\n")
+
+    def _remove_pid(self, name):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self.run_dir}/pids/{name}")
 
     def remove_pins(self):
         """By lbd itself; what a broken lbd left is unlinked, for the next test's sake."""
@@ -93,7 +109,7 @@ class Lab:
 
     def enter(self, name):
         # Not "ip netns exec": that hides the pins below /sys/fs/bpf.
-        return ["nsenter", f"--net=/run/netns/{self.prefix}-{name}"]
+        return WITH_US + ["nsenter", f"--net=/run/netns/{self.prefix}-{name}"]
 
     def run(self, name, *argv, **options):
         options["timeout"] = options.get("timeout", 60) * SLOW
@@ -117,8 +133,7 @@ class Lab:
 
     def record(self, process):
         self.processes.append(process)
-        with open(f"{self.run_dir}/pids/{process.pid}", "w", encoding="ascii") as file:
-            file.write(f"{process.pid} {start_time(process.pid)}\n")
+        self._write_pid(process.pid, process.pid)
 
     def end(self, process, number=signal.SIGTERM):
         """Ends a process of popen() and waits for it; returns its exit status."""
@@ -130,8 +145,7 @@ class Lab:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{self.run_dir}/pids/{process.pid}")
+        self._remove_pid(process.pid)
         if process in self.processes:
             self.processes.remove(process)
         return process.returncode
@@ -253,7 +267,7 @@ class Lbd:
     def __init__(self, lab, config, privileged=True):
         self.lab = lab
         self.privileged = privileged
-        self.directory = tempfile.mkdtemp(prefix="lbd-test-")
+        self.directory = tempfile.mkdtemp(prefix="lbd-", dir=lab.run_dir)
         os.chmod(self.directory, 0o755)
         self.socket = f"{self.directory}/lbd.sock"
         self.file = f"{self.directory}/lbd.yaml"

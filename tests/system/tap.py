@@ -5,6 +5,7 @@ A test is a function that calls check() and ok(), each with a sentence. main() r
 named on the command line, or all of them.
 """
 import os
+import signal
 import sys
 import time
 import traceback
@@ -71,11 +72,20 @@ def wait_for(what, seconds=5.0, every=0.01):
         time.sleep(every)
 
 
+def _on_signal(number, _):
+    """To be ended is an exception, so that every lab and lbd is left as it should be."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt(f"signal {number}")
+
+
 def main(*tests):
     """Runs <tests>; an exception in one is its failure, and the others still run."""
     if os.geteuid() != 0:
         ok("system tests run as root", False, "network namespaces and BPF need root")
         sys.exit(1)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _on_signal)
     wanted = sys.argv[1:]
     for test in tests:
         if wanted and test.__name__ not in wanted:

@@ -246,5 +246,5 @@ int main(void)
 		TEST(a_backend_becomes_a_managed_neighbour_and_ceases_to_be),
 	};
 
-	return cmocka_run_group_tests(tests, enter, leave);
+	return cmocka_run_group_tests(tests, enter, NULL);
 }

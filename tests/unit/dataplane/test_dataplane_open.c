@@ -379,5 +379,5 @@ int main(void)
 		TEST(a_path_outside_a_bpf_file_system_is_refused_with_the_mend),
 	};
 
-	return cmocka_run_group_tests(tests, enter, leave);
+	return cmocka_run_group_tests(tests, enter, NULL);
 }
