@@ -96,6 +96,50 @@ static void turns_go_on_when_the_table_changes(void **state)
 	expect_equal(got[3], 150);
 }
 
+static void table_may_begin_anywhere_in_the_arena(void **state)
+{
+	static const uint16_t slots[] = {8, 8, 8, 8, 8, 1, 2, 3, 8, 8, 8};
+
+	(void)state;
+	for (uint32_t skip = 1; skip <= 5; skip += 2) {
+		uint32_t got[MEMBERS + 1] = {0};
+
+		world_reset(state);
+		run_row("slot %u of the arena", 1024 + skip);
+		use(LB_CHOICE_TABLE_NEXT, slots + 5 - skip, skip + 6);
+		world.pools[1].table = LB_TABLE(1024 + skip, 3);
+		for (uint32_t n = 0; n < 90; n++)
+			got[choose(n)]++;
+		for (uint16_t id = 1; id <= 3; id++)
+			expect_equal(got[id], 30);
+	}
+}
+
+/* Failover does not wait for another table: a thousand slots are looked through. */
+static void only_eligible_one_is_found_far_down_the_table(void **state)
+{
+	static uint16_t slots[1024];
+	static const struct {
+		const char *name;
+		enum lb_choice choice;
+	} rows[] = {{"turns", LB_CHOICE_TABLE_NEXT},
+		    {"hash", LB_CHOICE_TABLE_HASH},
+		    {"least", LB_CHOICE_LEAST},
+		    {"two", LB_CHOICE_TWO}};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		world_reset(state);
+		run_row("%s", rows[i].name);
+		for (size_t slot = 0; slot < COUNT(slots); slot++)
+			slots[slot] = 1;
+		slots[1023] = 2;
+		use(rows[i].choice, slots, COUNT(slots));
+		world.backends[1].flags = LB_BACKEND_USED;
+		for (uint32_t n = 0; n < 20; n++)
+			expect_equal(choose(n), 2);
+	}
+}
+
 /* The choice is made once per flow: what follows goes where the SYN went. */
 static void open_flow_keeps_a_backend_that_is_not_eligible_any_more(void **state)
 {
@@ -236,6 +280,34 @@ static void connections_spread_by_weight(void **state)
 				run_fail("backend %u: expected %u, got %u", id,
 					 rows[i].shares[id - 1], got[id]);
 	}
+}
+
+#define MANY 300 /* members, more than LB_LEAST_EXACT */
+
+/* Four draws meet only busy ones in a sixteenth of all cases: 50 of 800, six deviations are 41. */
+static void best_of_four_is_chosen_among_many(void **state)
+{
+	static uint16_t members[MANY];
+	struct lb_live live[MANY + 1];
+	uint32_t busy = 0;
+
+	(void)state;
+	run_row("every other one has 100 connections");
+	for (uint16_t id = 1; id <= MANY; id++) {
+		members[id - 1] = id;
+		world_backend(id, NET_FAR + id, BACKEND_PORT, 1, ELIGIBLE);
+		set_load(id, &(struct load){id % 2 ? 100 : 0, 0, 0, 1, false});
+	}
+	world_pool(1, LB_CHOICE_LEAST, members, MANY);
+	memcpy(live, world.live, sizeof(live));
+	for (uint32_t n = 0; n < 800; n++) {
+		busy += choose(n) % 2;
+		memcpy(world.live, live, sizeof(live));
+	}
+	if (busy > 91)
+		run_fail("expected a busy one at most 91 times of 800, got %u", busy);
+	if (busy == 0)
+		run_fail("expected four draws, not all members, to be compared");
 }
 
 /* ---- Two samples --------------------------------------------------------------------------- */
@@ -398,10 +470,13 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(turns_are_exact),
 		TEST(turns_go_on_when_the_table_changes),
+		TEST(table_may_begin_anywhere_in_the_arena),
+		TEST(only_eligible_one_is_found_far_down_the_table),
 		TEST(open_flow_keeps_a_backend_that_is_not_eligible_any_more),
 		TEST(least_loaded_by_weight_is_chosen_wherever_the_turn_is),
 		TEST(equal_loads_are_shared_out_evenly),
 		TEST(connections_spread_by_weight),
+		TEST(best_of_four_is_chosen_among_many),
 		TEST(worse_of_two_is_taken_only_when_it_was_drawn_twice),
 		TEST(two_samples_reach_everybody_who_can_be_chosen),
 		TEST(same_connection_is_hashed_to_the_same_backend),

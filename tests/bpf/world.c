@@ -16,7 +16,7 @@
 
 #define NS_PER_S 1000000000ULL
 /* Backends and pools that tests use; the rest of the maps is never written. */
-#define IDS_USED 64
+#define IDS_USED 512
 
 /* Linux 6.11: the skb comes with the sum of its bytes, and it must fit when the program returns. */
 #define TEST_SKB_CHECKSUM_COMPLETE (1U << 2)
