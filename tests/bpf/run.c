@@ -79,7 +79,8 @@ static int run_on(const struct hook *hook, const struct frame *in, uint32_t ifin
 {
 	const struct __sk_buff skb = {.ifindex = ifindex, .gso_size = gso_size};
 
-	return hook->xdp ? run_xdp(in, ifindex, sent) : run_tc(in, &skb, hook->flags, sent);
+	return hook->xdp ? run_xdp(in, ifindex, sent)
+			 : run_tc(in, &skb, hook->flags & world.flags_known, sent);
 }
 
 uint32_t run_shortest(const struct frame *in)

@@ -49,9 +49,12 @@ static int stay_on(int cpu)
 
 static void wait_for_the_other(uint32_t round)
 {
+	uint32_t spins = 0;
+
 	atomic_fetch_add(&arrived, 1);
 	while (atomic_load(&arrived) < CPUS * (round + 1))
-		;
+		if (++spins > 10000)
+			sched_yield(); /* the other one may wait for this very CPU */
 }
 
 static void *run_rounds(void *arg)

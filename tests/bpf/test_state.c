@@ -288,14 +288,44 @@ static void second_attempt_from_the_same_port_can_be_opened(void **state)
 	expect_live(1, &(struct counts){1, 0, 1, 1, 0});
 }
 
+static enum lb_verdict sent_by(enum speaker speaker)
+{
+	return speaker == BY_CLIENT ? LB_V_FORWARDED : LB_V_REPLIED;
+}
+
+struct order {
+	const char *name;
+	uint16_t sizes[3]; /* of one side's segments */
+	int seen[3];	   /* in this order; -1: lost */
+};
+
+static void follow(const struct order *order, enum speaker by)
+{
+	struct talk talk = talk_of(CLIENT_PORT);
+	uint32_t *seq = by == BY_CLIENT ? &talk.seq_client : &talk.seq_backend;
+	uint32_t first;
+
+	bring_to(&talk, LB_FLOW_OPEN);
+	first = *seq;
+	for (int k = 0; k < 3; k++) {
+		*seq = first;
+		for (int before = 0; before < order->seen[k]; before++)
+			*seq += order->sizes[before];
+		if (order->seen[k] >= 0)
+			talk_say(&talk, by, ACK, order->sizes[order->seen[k]], sent_by(by));
+	}
+	*seq = first + order->sizes[0] + order->sizes[1] + order->sizes[2] - 1;
+	talk_say(&talk, by, RST, 0, sent_by(by));
+	talk_expect_state(&talk, LB_FLOW_OPEN);
+	*seq += 1;
+	talk_say(&talk, by, RST, 0, sent_by(by));
+	talk_expect_state(&talk, LB_FLOW_RESET);
+}
+
 /* A RST is compared with what the receiver waits for after losses and retransmissions. */
 static void expected_number_follows_the_connection(void **state)
 {
-	static const struct {
-		const char *name;
-		uint16_t sizes[3]; /* of the client's segments */
-		int order[3];	   /* in which they are seen; -1: lost */
-	} rows[] = {
+	static const struct order rows[] = {
 		{"in order", {100, 200, 300}, {0, 1, 2}},
 		{"the last one first", {100, 200, 300}, {2, 0, 1}},
 		{"the middle one lost", {100, 200, 300}, {0, -1, 2}},
@@ -303,30 +333,62 @@ static void expected_number_follows_the_connection(void **state)
 		{"only the last", {1, 1, 1400}, {-1, -1, 2}},
 	};
 
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct talk talk = talk_of(CLIENT_PORT);
-		uint32_t first;
+	for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+		enum speaker by = i % 2 ? BY_BACKEND : BY_CLIENT;
 
 		world_reset(state);
-		run_row("%s", rows[i].name);
-		bring_to(&talk, LB_FLOW_OPEN);
-		first = talk.seq_client;
-		for (int k = 0; k < 3; k++) {
-			talk.seq_client = first;
-			for (int before = 0; before < rows[i].order[k]; before++)
-				talk.seq_client += rows[i].sizes[before];
-			if (rows[i].order[k] >= 0)
-				talk_say(&talk, BY_CLIENT, ACK, rows[i].sizes[rows[i].order[k]],
-					 LB_V_FORWARDED);
-		}
-		talk.seq_client = first + rows[i].sizes[0] + rows[i].sizes[1] + rows[i].sizes[2];
-		talk.seq_client--;
-		talk_say(&talk, BY_CLIENT, RST, 0, LB_V_FORWARDED);
-		talk_expect_state(&talk, LB_FLOW_OPEN);
-		talk.seq_client++;
-		talk_say(&talk, BY_CLIENT, RST, 0, LB_V_FORWARDED);
-		talk_expect_state(&talk, LB_FLOW_RESET);
+		run_row("%s, by %s", rows[i / 2].name, i % 2 ? "backend" : "client");
+		follow(&rows[i / 2], by);
 	}
+}
+
+static void old_syn_ack_does_not_set_the_number_back(void **state)
+{
+	struct talk talk = talk_of(CLIENT_PORT);
+	struct segment again;
+
+	(void)state;
+	run_row("SYN-ACK once more, after data");
+	bring_to(&talk, LB_FLOW_OPEN);
+	again = talk_segment(&talk, BY_BACKEND, SYN | ACK, 0);
+	again.seq--;
+	talk_say(&talk, BY_BACKEND, ACK, 500, LB_V_REPLIED);
+	talk_send(&talk, BY_BACKEND, &again, LB_V_REPLIED);
+	talk_say(&talk, BY_BACKEND, RST, 0, LB_V_REPLIED);
+	talk_expect_state(&talk, LB_FLOW_RESET);
+}
+
+/* Nor does a SYN of the client: whoever guesses the ports could make his own RST fit. */
+static void syn_in_an_open_flow_does_not_move_the_number(void **state)
+{
+	struct talk talk = talk_of(CLIENT_PORT);
+	struct segment forged;
+
+	(void)state;
+	run_row("SYN far off, then its RST, then the true one");
+	bring_to(&talk, LB_FLOW_OPEN);
+	forged = talk_segment(&talk, BY_CLIENT, SYN, 0);
+	forged.seq += 0x30000000;
+	talk_send(&talk, BY_CLIENT, &forged, LB_V_FORWARDED);
+	forged = talk_segment(&talk, BY_CLIENT, RST, 0);
+	forged.seq += 0x30000001;
+	talk_send(&talk, BY_CLIENT, &forged, LB_V_FORWARDED);
+	talk_expect_state(&talk, LB_FLOW_OPEN);
+	talk_say(&talk, BY_CLIENT, RST, 0, LB_V_FORWARDED);
+	talk_expect_state(&talk, LB_FLOW_RESET);
+}
+
+static void acknowledgement_tells_of_data_that_was_not_seen(void **state)
+{
+	struct talk talk = talk_of(CLIENT_PORT);
+
+	(void)state;
+	run_row("the backend acks 40 MB that went another way");
+	bring_to(&talk, LB_FLOW_OPEN);
+	talk.seq_client += 40000000;
+	talk_say(&talk, BY_BACKEND, ACK, 10, LB_V_REPLIED);
+	talk_say(&talk, BY_CLIENT, RST, 0, LB_V_FORWARDED);
+	talk_expect_state(&talk, LB_FLOW_RESET);
 }
 
 /* Both ends close at once: two FINs that cross. */
@@ -358,6 +420,9 @@ int main(int argc, char **argv)
 		TEST(syn_again_is_the_same_flow_until_it_is_over),
 		TEST(second_attempt_from_the_same_port_can_be_opened),
 		TEST(expected_number_follows_the_connection),
+		TEST(old_syn_ack_does_not_set_the_number_back),
+		TEST(syn_in_an_open_flow_does_not_move_the_number),
+		TEST(acknowledgement_tells_of_data_that_was_not_seen),
 		TEST(fins_that_cross_count_one_end),
 	};
 

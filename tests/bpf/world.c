@@ -88,6 +88,19 @@ static int stay_on_this_cpu(void)
 	return sched_setaffinity(0, sizeof(here), &here);
 }
 
+/* Without the flag its tests are those of plain TC again. */
+static uint32_t flags_of_kernel(void)
+{
+	const char arp[60] = {[12] = 0x08, [13] = 0x06};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = arp, .data_size_in = sizeof(arp),
+		    .flags = TEST_SKB_CHECKSUM_COMPLETE);
+
+	if (bpf_prog_test_run_opts(world.tc, &opts) == 0)
+		return TEST_SKB_CHECKSUM_COMPLETE;
+	(void)fprintf(stderr, "# complete checksums cannot be tested before Linux 6.11\n");
+	return 0;
+}
+
 int world_open(void **state)
 {
 	const struct load_constants constants = {
@@ -107,6 +120,7 @@ int world_open(void **state)
 	world.sweep = programs.sweep;
 	world.arm = programs.arm;
 	world.max_flows = world_flows;
+	world.flags_known = flags_of_kernel();
 	world.cpus = libbpf_num_possible_cpus();
 	return 0;
 }

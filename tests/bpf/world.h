@@ -51,6 +51,7 @@ struct world {
 	int be_stats;
 	uint32_t max_flows;
 	int cpus;
+	uint32_t flags_known;  /* flags of BPF_PROG_TEST_RUN that this kernel has */
 	struct lb_pool *pools; /* mapped */
 	struct lb_slot_line *slots;
 	struct lb_backend *backends;
