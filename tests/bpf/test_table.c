@@ -184,6 +184,24 @@ static void entry_that_names_another_flow_finds_none(void **state)
 	}
 }
 
+static void ending_flow_leaves_an_entry_that_names_another(void **state)
+{
+	struct talk talk = talk_of(CLIENT_PORT);
+	struct lb_flow_key key = client_key(&talk);
+	const uint64_t ref = LB_REF(7, 9);
+	uint64_t left = 0;
+
+	(void)state;
+	run_row("record 7, generation 9");
+	talk_open(&talk);
+	bpf_map_update_elem(world.index, &key, &ref, BPF_ANY);
+	end_all();
+	expect_equal(world.meta->live_flows, 0);
+	expect_equal(world_index_count(), 1);
+	expect_equal(bpf_map_lookup_elem(world.index, &key, &left), 0);
+	expect_equal(left, ref);
+}
+
 /* ---- Collisions ---------------------------------------------------------------------------- */
 
 #define SERVICES 6
@@ -336,6 +354,7 @@ int main(int argc, char **argv)
 		TEST(one_record_given_back_is_room_for_one),
 		TEST(full_index_refuses_and_leaks_nothing),
 		TEST(entry_that_names_another_flow_finds_none),
+		TEST(ending_flow_leaves_an_entry_that_names_another),
 		TEST(one_client_port_to_many_services_gets_a_backend_for_each),
 		TEST(collision_with_every_backend_leaves_nothing_behind),
 		TEST(two_ids_of_one_address_collide_too),
