@@ -3,54 +3,46 @@
  * The core: packet -> flow -> choose -> rewrite -> forward, the same for both hooks.
  *
  * Owns: which verdict a packet gets; each gets one, and balance() is the only exit. The entry point
- * includes ctx_xdp.h or ctx_tc.h before this header.
- * Not built yet, by name: UDP, ICMP, IPv6 and tagged frames are passed; a service whose forward is
- * not nat drops (unsupported). A packet above the route's MTU goes to the stack as rewritten: it
- * fragments it, or answers need-frag about the rewritten header.
+ * includes ctx_xdp.h or ctx_tc.h before this header. What every packet of a flow passes is inline;
+ * ICMP, later fragments, new flows and answers are apart.
  * May know: everything in bpf/.
  */
 #ifndef LB_BALANCE_H
 #define LB_BALANCE_H
 
-#include "count.h"
-#include "hop.h"
-#include "open.h"
-#include "parse.h"
-#include "reply.h"
-#include "rewrite.h"
+#include "lb/ends.h"
 
-/* NULL: not a service's address and port. */
-static __always_inline struct lb_service *service_find(const struct lb_flow_key *flow)
+#include "forward.h"
+#include "frag.h"
+#include "guard.h"
+#include "icmp.h"
+
+static __always_inline bool end_bit(__u32 bit)
 {
-	struct lb_service_key key = {
-		.addr = flow->daddr,
-		.port = flow->dport,
-		.zone = flow->zone,
-		.proto = flow->proto,
-	};
-	struct lb_service *service = bpf_map_lookup_elem(&lb_services, &key);
+	__u32 at = bit / 64;
+	__u64 *word = bpf_map_lookup_elem(&lb_ends, &at);
 
-	if (service)
-		return service;
-	key.port = 0;
-	return bpf_map_lookup_elem(&lb_services, &key);
+	return word && *word >> (bit & 63) & 1;
 }
 
-static __always_inline __u32 drop(struct packet *pkt, __u32 verdict)
+static __always_inline bool end_is(__u64 address, __be16 port, __u8 proto)
 {
-	pkt->action = CTX_DROP;
-	return verdict;
+	__u64 bits = lb_end_hash(address, port, proto);
+
+	return end_bit(bits) && end_bit(bits >> 32);
 }
 
-/* A RST is never answered by another: two boxes would do nothing else. */
-static __always_inline __u32 refuse(struct ctx_kind *ctx, struct packet *pkt, __u32 verdict)
+/* Whether a service or a backend may be at either end. */
+static __always_inline bool ends_ours(const struct lb_flow_key *key)
 {
-	if (pkt->flags & TCP_RST)
-		return drop(pkt, verdict);
-	if (!reply_allowed())
-		return drop(pkt, LB_V_RATE_LIMITED);
-	pkt->action = reply_rst(ctx, pkt);
-	return verdict;
+	__u64 destination = lb_end_address(&key->daddr);
+	__u64 source;
+
+	if (end_is(destination, key->dport, key->proto))
+		return true;
+	source = lb_end_address(&key->saddr);
+	return end_is(source, key->sport, key->proto) || end_is(destination, 0, key->proto) ||
+	       end_is(source, 0, key->proto);
 }
 
 static __always_inline __u32 refuse_no_flow(struct ctx_kind *ctx, struct packet *pkt, __u32 flags)
@@ -73,43 +65,9 @@ static __always_inline bool flow_is_killed(struct lb_flow *flow, const struct pa
 	backend = bpf_map_lookup_elem(&lb_backends, &id);
 	if (!backend || !(READ_ONCE(backend->flags) & LB_BACKEND_KILL))
 		return false;
-	flow_kill(flow, pkt->word);
+	if (!dry)
+		flow_kill(flow, pkt->word);
 	return true;
-}
-
-/* Rewrites and sends; <verdict> if it went to its next hop. */
-static __always_inline __u32 flow_forward(struct ctx_kind *ctx, struct packet *pkt,
-					  struct lb_flow *flow, __u32 verdict)
-{
-	struct rewrite rewrite;
-	struct lb_hop hop = {};
-	int error;
-
-	rewrite_from(flow, pkt, &rewrite);
-	error = hop_get(ctx, pkt, flow, &hop);
-	if (!flow_same(flow, pkt))
-		return drop(pkt, LB_V_BAD_STATE);
-	count_traffic(flow->service, flow->backend, pkt->from_client, pkt->bytes);
-	if (rewrite_apply(ctx, pkt, &rewrite))
-		return LB_V_INTERNAL;
-	pkt->action = CTX_STACK;
-	if (error)
-		return LB_V_TO_STACK;
-	if (rewrite_size(ctx, pkt) > hop.mtu)
-		return LB_V_TOO_BIG;
-	pkt->action = ctx_send(ctx, &hop);
-	return pkt->action == CTX_STACK ? LB_V_TO_STACK : verdict;
-}
-
-static __always_inline __u32 balance_known(struct ctx_kind *ctx, struct packet *pkt,
-					   struct lb_flow *flow, __u32 verdict)
-{
-	if (flow_is_killed(flow, pkt))
-		return refuse(ctx, pkt, LB_V_FLOW_KILLED);
-	if (pkt->ttl <= 1)
-		return LB_V_TTL_EXPIRED;
-	flow_see(flow, pkt);
-	return flow_forward(ctx, pkt, flow, verdict);
 }
 
 static __always_inline __u32 direction_verdict(const struct packet *pkt)
@@ -117,38 +75,67 @@ static __always_inline __u32 direction_verdict(const struct packet *pkt)
 	return pkt->from_client ? LB_V_FORWARDED : LB_V_REPLIED;
 }
 
-/* Opens a flow, or finds that another CPU just did: <ret_flow> is set unless it is refused. */
+/* The packet is to be forwarded by its record, or the scratch record. */
+static __always_inline bool verdict_forwards(__u32 verdict)
+{
+	return verdict == LB_V_FORWARDED || verdict == LB_V_REPLIED ||
+	       verdict == LB_V_FORWARDED_NEW || verdict == LB_V_UNTRACKED ||
+	       verdict == FORWARD_WHOLE;
+}
+
+/* Modes that need no record can do without when there is none. */
+static __always_inline bool verdict_borrows(__u32 verdict, const struct lb_service *service)
+{
+	return verdict == LB_V_TABLE_FULL && service->forward >= LB_FORWARD_DSR;
+}
+
+/*
+ * A backend for a packet of no flow: a new flow, one that another CPU opened just now, or the
+ * scratch record for a packet that gets no record of its own.
+ */
 VERIFIED_ALONE __u32 balance_open(struct packet *pkt, const struct lb_service *service)
 {
 	__u32 verdict;
 
 	if (!pkt || !service)
 		return LB_V_INTERNAL;
+	verdict = guard_check(pkt, service);
+	if (verdict)
+		return verdict;
+	if (dry)
+		return flow_borrow(pkt, service) == LB_V_UNTRACKED ? LB_V_UNTRACKED
+								   : LB_V_NO_BACKEND;
 	verdict = flow_open(pkt, service);
 	if (verdict == LB_V_BAD_STATE && flow_find(pkt))
 		return direction_verdict(pkt);
-	return verdict;
+	return verdict_borrows(verdict, service) ? flow_borrow(pkt, service) : verdict;
 }
 
-static __always_inline __u32 balance_syn(struct ctx_kind *ctx, struct packet *pkt,
-					 struct lb_service *service)
+/* What becomes of a packet of no flow, short of forwarding it. */
+static __always_inline __u32 balance_new(struct ctx_kind *ctx, struct packet *pkt,
+					 const struct lb_service *service)
 {
-	__u32 verdict = balance_open(pkt, service);
-	struct lb_flow *flow;
+	bool syn = (pkt->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+	__u32 verdict;
 
-	if (verdict == LB_V_NO_BACKEND || verdict == LB_V_TABLE_FULL)
+	if (pkt->key.proto == LB_PROTO_TCP && !syn) {
+		if (service->forward < LB_FORWARD_DSR)
+			return refuse_no_flow(ctx, pkt, service->flags);
+		verdict = flow_borrow(pkt, service);
+	} else {
+		if (pkt->flags & TCP_FIN)
+			return drop(pkt, LB_V_BAD_STATE);
+		verdict = balance_open(pkt, service);
+	}
+	if (verdict_forwards(verdict))
+		return verdict;
+	if (verdict == LB_V_NO_BACKEND || verdict == LB_V_TABLE_FULL ||
+	    verdict == LB_V_SNAT_EXHAUSTED)
 		return refuse(ctx, pkt, verdict);
-	if (verdict != LB_V_FORWARDED_NEW && verdict != LB_V_FORWARDED)
-		return drop(pkt, verdict);
-	flow = bpf_map_lookup_elem(&lb_flows, &pkt->record);
-	if (!flow)
-		return LB_V_INTERNAL;
-	pkt->from_client = true;
-	pkt->word = READ_ONCE(flow->word);
-	return balance_known(ctx, pkt, flow, verdict);
+	return drop(pkt, verdict);
 }
 
-/* A packet of no flow. */
+/* A packet of no flow: to be forwarded if verdict_forwards() says so, else its verdict. */
 static __always_inline __u32 balance_unknown(struct ctx_kind *ctx, struct packet *pkt)
 {
 	struct lb_service *service = service_find(&pkt->key);
@@ -157,15 +144,31 @@ static __always_inline __u32 balance_unknown(struct ctx_kind *ctx, struct packet
 		return pkt->bad ? LB_V_NOT_HANDLED : LB_V_NOT_OURS;
 	if (pkt->bad)
 		return drop(pkt, LB_V_MALFORMED);
-	if (service->forward != LB_FORWARD_NAT)
-		return drop(pkt, LB_V_UNSUPPORTED);
 	if (pkt->ttl <= 1)
 		return LB_V_TTL_EXPIRED;
-	if (!(pkt->flags & TCP_SYN) || pkt->flags & (TCP_ACK | TCP_RST))
-		return refuse_no_flow(ctx, pkt, service->flags);
-	if (pkt->flags & TCP_FIN)
-		return drop(pkt, LB_V_BAD_STATE);
-	return balance_syn(ctx, pkt, service);
+	return balance_new(ctx, pkt, service);
+}
+
+/* The record of a verdict that forwards. */
+static __always_inline struct lb_flow *flow_opened(struct packet *pkt, __u32 verdict)
+{
+	struct scratch *scratch;
+	struct lb_flow *flow;
+
+	if (verdict == LB_V_UNTRACKED) {
+		scratch = scratch_get();
+		if (!scratch)
+			return NULL;
+		pkt->from_client = true;
+		pkt->word = scratch->flow.word;
+		return &scratch->flow;
+	}
+	flow = bpf_map_lookup_elem(&lb_flows, &pkt->record);
+	if (flow && verdict == LB_V_FORWARDED_NEW) {
+		pkt->from_client = true;
+		pkt->word = READ_ONCE(flow->word);
+	}
+	return flow;
 }
 
 /* A client's SYN to a flow that is over: the port is used again (RFC 9293 section 3.6.1). */
@@ -178,28 +181,113 @@ static __always_inline bool flow_is_reused(const struct packet *pkt)
 	return state == LB_FLOW_CLOSING || state == LB_FLOW_RESET || pkt->word & LB_FLOW_KILLED;
 }
 
-static __always_inline __u32 balance_tcp(struct ctx_kind *ctx, struct packet *pkt)
+static __always_inline void flow_note(struct lb_flow *flow, struct packet *pkt, __u32 verdict)
 {
-	struct lb_flow *flow = pkt->bad ? NULL : flow_find(pkt);
+	if (verdict == LB_V_UNTRACKED || verdict == FORWARD_WHOLE ||
+	    pkt->fragment == FRAGMENT_LATER)
+		return;
+	flow_see(flow, pkt);
+	if (pkt->fragment == FRAGMENT_FIRST && !dry)
+		frag_note(pkt);
+}
 
-	if (flow && flow_is_reused(pkt)) {
+static __always_inline __u32 balance_known(struct ctx_kind *ctx, struct packet *pkt,
+					   struct lb_flow *flow, __u32 verdict)
+{
+	if (flow_is_killed(flow, pkt))
+		return refuse(ctx, pkt, LB_V_FLOW_KILLED);
+	if (pkt->ttl <= 1)
+		return LB_V_TTL_EXPIRED;
+	flow_note(flow, pkt, verdict);
+	if (verdict == FORWARD_WHOLE)
+		verdict = LB_V_ICMP_FORWARDED;
+	return flow_forward(ctx, pkt, flow, verdict);
+}
+
+/* The live flow of a TCP or UDP packet; NULL also for a SYN that begins another one. */
+static __always_inline struct lb_flow *balance_find(struct packet *pkt)
+{
+	struct lb_meta *meta = meta_get();
+	struct lb_flow *flow;
+
+	if (!meta || pkt->bad)
+		return NULL;
+	pkt->hash = hash_key(&pkt->key, meta->hash_keys);
+	flow = flow_find(pkt);
+	if (!flow || !flow_is_reused(pkt))
+		return flow;
+	if (!dry)
 		flow_release(pkt->record, flow, pkt->word);
-		flow = NULL;
+	return NULL;
+}
+
+/* A fragment without ports: its record is found, or the verdict without one. */
+static __always_inline __u32 balance_later(struct packet *pkt)
+{
+	if (pkt->key.proto != LB_PROTO_TCP && pkt->key.proto != LB_PROTO_UDP)
+		return LB_V_NOT_HANDLED;
+	if (frag_find(pkt))
+		return direction_verdict(pkt);
+	pkt->key.proto = LB_PROTO_ICMP; /* the entry of an address */
+	return service_find(&pkt->key) ? drop(pkt, LB_V_FRAG_UNKNOWN) : LB_V_NOT_OURS;
+}
+
+static __always_inline __u32 balance_packet(struct ctx_kind *ctx, struct packet *pkt)
+{
+	__u32 verdict = packet_parse(ctx, pkt);
+	struct lb_flow *flow = NULL;
+
+	if (verdict == PARSED_FLOW) {
+		if (!ends_ours(&pkt->key))
+			return pkt->bad ? LB_V_NOT_HANDLED : LB_V_NOT_OURS;
+		flow = balance_find(pkt);
+		verdict = flow ? direction_verdict(pkt) : balance_unknown(ctx, pkt);
+	} else if (verdict == PARSED_RARE) {
+		verdict = pkt->fragment == FRAGMENT_LATER ? balance_later(pkt)
+							  : icmp_packet(ctx, pkt);
 	}
+	if (!verdict_forwards(verdict))
+		return verdict;
 	if (!flow)
-		return balance_unknown(ctx, pkt);
-	return balance_known(ctx, pkt, flow, direction_verdict(pkt));
+		flow = flow_opened(pkt, verdict);
+	return flow ? balance_known(ctx, pkt, flow, verdict) : drop(pkt, LB_V_INTERNAL);
+}
+
+/* One per CPU, not on the stack: what is called from here needs that. No packet interrupts another.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct packet);
+} lb_packet SEC(".maps");
+
+static __always_inline struct packet *packet_begin(struct ctx_kind *ctx)
+{
+	__u32 zero = 0;
+	struct packet *pkt = bpf_map_lookup_elem(&lb_packet, &zero);
+
+	if (!pkt)
+		return NULL;
+	__builtin_memset(pkt, 0, sizeof(*pkt));
+	pkt->action = CTX_NOTHING;
+	pkt->bytes = ctx_len(ctx);
+	pkt->now = ticks_now();
+	return pkt;
 }
 
 static __always_inline int balance(struct ctx_kind *ctx)
 {
-	struct packet pkt = {.action = CTX_NOTHING, .bytes = ctx_len(ctx)};
-	__u32 verdict = packet_parse(ctx, &pkt);
+	struct packet *pkt = packet_begin(ctx);
+	__u32 verdict;
 
-	if (verdict == LB_VERDICT_COUNT)
-		verdict = balance_tcp(ctx, &pkt);
-	count_verdict(verdict, pkt.bytes);
-	return pkt.action;
+	if (!pkt)
+		return CTX_NOTHING;
+	verdict = balance_packet(ctx, pkt);
+	if (!event_is_common(verdict))
+		event_tell(ctx, pkt, verdict);
+	count_verdict(verdict, pkt->bytes);
+	return pkt->action;
 }
 
 #endif

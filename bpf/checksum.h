@@ -10,15 +10,13 @@
 
 #include <linux/types.h>
 
-/* What a rewrite changes below a TCP checksum. */
+/* What a rewrite adds to the sum below a TCP or UDP checksum. */
 struct checksum_change {
-	__be32 old_addr; /* in the pseudo header */
-	__be32 new_addr;
-	__be16 old_port;
-	__be16 new_port;
+	__u32 pseudo; /* addresses, in the pseudo header */
+	__u32 ports;
 };
 
-/* Any sum of fewer than 65536 halfwords; two folds take every carry. */
+/* Any sum of at most 65536 halfwords; two folds take every carry. */
 static __always_inline __u16 checksum_fold(__u32 sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);

@@ -4,12 +4,12 @@
  *
  * Owns: lb_pool.next and lb_live.pending_in: the chosen backend is charged at the moment of choice,
  * so that the next choice on any CPU sees it. Who does not use the choice takes it back.
- * May know: packet.h.
+ * May know: hash.h.
  */
 #ifndef LB_CHOOSE_H
 #define LB_CHOOSE_H
 
-#include "packet.h"
+#include "hash.h"
 
 #define CHOOSE_TRIES   4    /* backends tried when a client port is in use to one of them */
 #define CHOOSE_SCAN    1024 /* slots looked at for an eligible backend */
@@ -25,7 +25,9 @@ struct choice {
 	__u32 slot;    /* where it is */
 	__u32 weight;  /* of the best */
 	__u64 load;
-	__u64 pending_in;	   /* of the best, as compared */
+	__u64 pending_in; /* of the best, as compared */
+	__u32 latency;	  /* loads are times to answer a SYN */
+	__u32 pad;
 	__u32 avoid[CHOOSE_TRIES]; /* backends that were tried */
 };
 
@@ -124,7 +126,7 @@ static long choice_compare_step(__u32 i, struct choice *choice)
 	if (!id || !weight || !live)
 		return 0;
 	pending_in = READ_ONCE(live->pending_in);
-	load = live_load(live, pending_in);
+	load = choice->latency ? READ_ONCE(live->syn_us) : live_load(live, pending_in);
 	if (choice->backend && load * choice->weight >= choice->load * weight)
 		return 0;
 	choice->backend = id;
@@ -156,6 +158,12 @@ static __always_inline void choice_sample(struct choice *choice, __u32 samples)
 		choice_take_slot(choice, random_below(choice->size));
 }
 
+/* Whose turn it is. */
+static __always_inline __u32 pool_turn(struct lb_pool *pool)
+{
+	return dry ? READ_ONCE(pool->next) : __sync_fetch_and_add(&pool->next, 1);
+}
+
 static __always_inline void choice_least(struct choice *choice, struct lb_pool *pool)
 {
 	if (choice->size > LB_LEAST_EXACT) {
@@ -163,18 +171,8 @@ static __always_inline void choice_least(struct choice *choice, struct lb_pool *
 		return;
 	}
 	choice->backend = 0;
-	choice->start = __sync_fetch_and_add(&pool->next, 1) % choice->size;
+	choice->start = pool_turn(pool) % choice->size;
 	bpf_loop(choice->size, choice_compare_step, choice, 0);
-}
-
-/* The finalizer of MurmurHash3: every bit of the input moves every bit of the output. */
-static __always_inline __u64 hash_mix(__u64 hash)
-{
-	hash ^= hash >> 33;
-	hash *= 0xff51afd7ed558ccdULL;
-	hash ^= hash >> 33;
-	hash *= 0xc4ceb9fe1a85ec53ULL;
-	return hash ^ hash >> 33;
 }
 
 static __always_inline __u32 choice_hash(const struct lb_pool *pool, const struct lb_flow_key *key)
@@ -193,7 +191,7 @@ static __always_inline void choice_charge(struct choice *choice)
 {
 	struct lb_live *live = bpf_map_lookup_elem(&lb_live, &choice->backend);
 
-	if (live)
+	if (live && !dry)
 		__sync_fetch_and_add(&live->pending_in, 1);
 }
 
@@ -201,7 +199,7 @@ static __always_inline void choice_refund(const struct choice *choice)
 {
 	struct lb_live *live = bpf_map_lookup_elem(&lb_live, &choice->backend);
 
-	if (live)
+	if (live && !dry)
 		__sync_fetch_and_add(&live->pending_out, 1);
 }
 
@@ -210,8 +208,9 @@ static __always_inline bool choice_charge_if_same(struct choice *choice)
 {
 	struct lb_live *live = bpf_map_lookup_elem(&lb_live, &choice->backend);
 
-	return !live || __sync_val_compare_and_swap(&live->pending_in, choice->pending_in,
-						    choice->pending_in + 1) == choice->pending_in;
+	return !live || dry ||
+	       __sync_val_compare_and_swap(&live->pending_in, choice->pending_in,
+					   choice->pending_in + 1) == choice->pending_in;
 }
 
 /* One comparison of the members. Its callbacks' context must be on its own stack. */
@@ -222,7 +221,8 @@ VERIFIED_ALONE int choose_least(struct choice *ret_choice, struct lb_pool *pool)
 	if (!ret_choice || !pool)
 		return 0;
 	choice = *ret_choice;
-	if (pool->choice == LB_CHOICE_TWO)
+	choice.latency = pool->choice == LB_CHOICE_LATENCY;
+	if (pool->choice != LB_CHOICE_LEAST)
 		choice_sample(&choice, 2);
 	else
 		choice_least(&choice, pool);
@@ -244,20 +244,30 @@ static __always_inline void choice_of_least(struct choice *choice, struct lb_poo
 		choice_charge(choice);
 }
 
+/* For packets that get no record: the same choice each time. */
+static __always_inline void choice_untracked(struct choice *choice, const struct lb_pool *pool,
+					     const struct lb_flow_key *key)
+{
+	choice_take_slot(choice, (__u64)choice_hash(pool, key) * choice->size >> 32);
+}
+
 static __always_inline void choice_of_table(struct choice *choice, struct lb_pool *pool,
 					    const struct lb_flow_key *key)
 {
 	if (pool->choice == LB_CHOICE_TABLE_HASH)
 		choice_take_slot(choice, (__u64)choice_hash(pool, key) * choice->size >> 32);
 	else
-		choice_take_slot(choice, __sync_fetch_and_add(&pool->next, 1) % choice->size);
+		choice_take_slot(choice, pool_turn(pool) % choice->size);
 	if (choice->backend)
 		choice_charge(choice);
 }
 
-/* The first choice, into <ret_choice>; its backend 0: nobody is eligible. */
+/*
+ * The first choice, into <ret_choice>; its backend 0: nobody is eligible. <untracked>: nobody is
+ * charged.
+ */
 VERIFIED_ALONE int choose(struct choice *ret_choice, struct lb_pool *pool,
-			  const struct lb_flow_key *key)
+			  const struct lb_flow_key *key, bool untracked)
 {
 	struct choice choice = {}; /* bpf_loop wants it on this function's stack */
 	__u64 table;
@@ -269,7 +279,9 @@ VERIFIED_ALONE int choose(struct choice *ret_choice, struct lb_pool *pool,
 	choice.size = LB_TABLE_SIZE(table);
 	if (!choice.size)
 		return 0;
-	if (pool->choice == LB_CHOICE_LEAST || pool->choice == LB_CHOICE_TWO)
+	if (untracked)
+		choice_untracked(&choice, pool, key);
+	else if (pool->choice >= LB_CHOICE_LEAST)
 		choice_of_least(&choice, pool);
 	else
 		choice_of_table(&choice, pool, key);

@@ -11,9 +11,11 @@
 #define LB_CTX_TC_H
 
 #include <linux/if_ether.h>
+#include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/pkt_cls.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 
 #include "checksum.h"
 #include "maps.h"
@@ -42,26 +44,43 @@ static __always_inline __u32 ctx_segment(struct __sk_buff *skb)
 /* NULL: the frame does not reach so far. Earlier pointers into the frame become invalid. */
 static __always_inline void *ctx_at(struct __sk_buff *skb, __u32 offset, __u32 len)
 {
-	void *at = CTX_POINTER(skb, data) + offset;
+	void *at = CTX_POINTER(skb, data) + (offset & CTX_OFFSETS);
 
 	if (at + len <= CTX_POINTER(skb, data_end))
 		return at;
 	if (bpf_skb_pull_data(skb, offset + len))
 		return NULL;
-	at = CTX_POINTER(skb, data) + offset;
+	at = CTX_POINTER(skb, data) + (offset & CTX_OFFSETS);
 	return at + len > CTX_POINTER(skb, data_end) ? NULL : at;
 }
 
-/* Updates the TCP checksum at <offset>; the addresses and ports themselves are the caller's. */
-static __always_inline void ctx_fix_tcp(struct __sk_buff *skb, __u32 offset,
-					const struct checksum_change *change)
+/* Updates the TCP or UDP checksum of the header at <offset>; addresses and ports are the caller's.
+ */
+static __always_inline void ctx_fix_l4(struct __sk_buff *skb, __u32 offset, __u8 proto,
+				       const struct checksum_change *change)
 {
-	offset += offsetof(struct tcphdr, check);
-	bpf_l4_csum_replace(skb, offset, change->old_addr, change->new_addr,
-			    BPF_F_PSEUDO_HDR | sizeof(change->new_addr));
-	if (change->old_port != change->new_port)
-		bpf_l4_csum_replace(skb, offset, change->old_port, change->new_port,
-				    sizeof(change->new_port));
+	__u64 flags = 0;
+
+	if (proto == IPPROTO_UDP) {
+		flags = BPF_F_MARK_MANGLED_0; /* and a checksum of 0 stays: RFC 768 */
+		offset += offsetof(struct udphdr, check);
+	} else {
+		offset += offsetof(struct tcphdr, check);
+	}
+	/* Size 0: what is to be added to the sum (kernel: inet_proto_csum_replace_by_diff). */
+	bpf_l4_csum_replace(skb, offset, 0, change->pseudo, flags | BPF_F_PSEUDO_HDR);
+	if (change->ports)
+		bpf_l4_csum_replace(skb, offset, 0, change->ports, flags);
+}
+
+/* Makes room for <len> bytes in front of the IP header. */
+static __always_inline int ctx_push(struct __sk_buff *skb, __u32 len, bool outer_v4, bool udp)
+{
+	__u64 flags = outer_v4 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV6;
+
+	if (udp)
+		flags |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
+	return bpf_skb_adjust_room(skb, len, BPF_ADJ_ROOM_MAC, flags);
 }
 
 /* Leaves <hop>'s addresses in the frame and returns the action; CTX_STACK: nothing was changed. */
@@ -76,11 +95,11 @@ static __always_inline int ctx_send(struct __sk_buff *skb, const struct lb_hop *
 }
 
 /*
- * Whether the checksum at <check> is partial: bpf_l4_csum_replace leaves a partial one alone when
- * what changes is not in the pseudo header (kernel: inet_proto_csum_replace4). The probe spoils a
- * whole one: the caller writes a new one.
+ * Whether the sender's device still has to finish the L4 checksum at <check>: bpf_l4_csum_replace
+ * leaves such a one alone when what changes is not in the pseudo header (kernel:
+ * inet_proto_csum_replace4). The probe spoils a whole one: the caller writes a new one.
  */
-static __always_inline bool skb_partial(struct __sk_buff *skb, __u32 check)
+static __always_inline bool ctx_partial(struct __sk_buff *skb, __u32 check)
 {
 	__u16 before = 0;
 	__u16 after = 0;
@@ -91,12 +110,20 @@ static __always_inline bool skb_partial(struct __sk_buff *skb, __u32 check)
 	return before == after;
 }
 
-/* Cuts the frame to <len>. <ret_partial>: the TCP checksum is to cover the pseudo header only. */
-static __always_inline int ctx_trim(struct __sk_buff *skb, __u32 len, __u32 check,
-				    bool *ret_partial)
+/* Cuts or extends the frame to <len>. */
+static __always_inline int ctx_resize(struct __sk_buff *skb, __u32 len)
 {
-	*ret_partial = skb_partial(skb, check);
 	return bpf_skb_change_tail(skb, len, 0);
+}
+
+static __always_inline int ctx_load(struct __sk_buff *skb, __u32 offset, void *to, __u32 len)
+{
+	return bpf_skb_load_bytes(skb, offset, to, len);
+}
+
+static __always_inline int ctx_store(struct __sk_buff *skb, __u32 offset, void *from, __u32 len)
+{
+	return bpf_skb_store_bytes(skb, offset, from, len, BPF_F_RECOMPUTE_CSUM);
 }
 
 static __always_inline void ctx_write(struct __sk_buff *skb, __u32 offset, const void *from,

@@ -10,8 +10,10 @@
 #define LB_CTX_XDP_H
 
 #include <linux/if_ether.h>
+#include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 
 #include "checksum.h"
 #include "maps.h"
@@ -48,22 +50,35 @@ static __always_inline __u32 ctx_segment(struct xdp_md *xdp)
 /* NULL: the frame does not reach so far. */
 static __always_inline void *ctx_at(struct xdp_md *xdp, __u32 offset, __u32 len)
 {
-	void *at = CTX_POINTER(xdp, data) + offset;
+	void *at = CTX_POINTER(xdp, data) + (offset & CTX_OFFSETS);
 
 	return at + len > CTX_POINTER(xdp, data_end) ? NULL : at;
 }
 
-/* Updates the TCP checksum at <offset>; the addresses and ports themselves are the caller's. */
-static __always_inline void ctx_fix_tcp(struct xdp_md *xdp, __u32 offset,
-					const struct checksum_change *change)
+/* Updates the TCP or UDP checksum of the header at <offset>; addresses and ports are the caller's.
+ */
+static __always_inline void ctx_fix_l4(struct xdp_md *xdp, __u32 offset, __u8 proto,
+				       const struct checksum_change *change)
 {
-	struct tcphdr *tcp = ctx_at(xdp, offset, sizeof(*tcp));
+	bool udp = proto == IPPROTO_UDP;
+	__u16 *check = ctx_at(
+		xdp,
+		offset + (udp ? offsetof(struct udphdr, check) : offsetof(struct tcphdr, check)),
+		sizeof(*check));
+	__u16 fixed;
 
-	if (!tcp)
+	if (!check || (udp && !*check)) /* no checksum: RFC 768 */
 		return;
-	tcp->check = checksum_update(tcp->check,
-				     checksum_delta(change->old_addr, change->new_addr) +
-					     checksum_delta(change->old_port, change->new_port));
+	fixed = checksum_update(*check, change->pseudo + change->ports);
+	*check = udp && !fixed ? 0xffff : fixed;
+}
+
+/* Makes room for <len> bytes at the front. */
+static __always_inline int ctx_push(struct xdp_md *xdp, __u32 len, bool outer_v4, bool udp)
+{
+	(void)outer_v4;
+	(void)udp;
+	return bpf_xdp_adjust_head(xdp, -(int)len);
 }
 
 /* Leaves <hop>'s addresses in the frame and returns the action; CTX_STACK: nothing was changed. */
@@ -81,12 +96,28 @@ static __always_inline int ctx_send(struct xdp_md *xdp, const struct lb_hop *hop
 	return action;
 }
 
-/* Cuts the frame to <len>. <ret_partial>: the TCP checksum is to cover the pseudo header only. */
-static __always_inline int ctx_trim(struct xdp_md *xdp, __u32 len, __u32 check, bool *ret_partial)
+/* Cuts or extends the frame to <len>. */
+static __always_inline int ctx_resize(struct xdp_md *xdp, __u32 len)
 {
-	(void)check;
-	*ret_partial = false;
 	return bpf_xdp_adjust_tail(xdp, (int)len - (int)ctx_len(xdp));
+}
+
+/* Whether the sender's device still has to finish the L4 checksum at <check>. */
+static __always_inline bool ctx_partial(struct xdp_md *xdp, __u32 check)
+{
+	(void)xdp;
+	(void)check;
+	return false;
+}
+
+static __always_inline int ctx_load(struct xdp_md *xdp, __u32 offset, void *to, __u32 len)
+{
+	return bpf_xdp_load_bytes(xdp, offset, to, len);
+}
+
+static __always_inline int ctx_store(struct xdp_md *xdp, __u32 offset, void *from, __u32 len)
+{
+	return bpf_xdp_store_bytes(xdp, offset, from, len);
 }
 
 static __always_inline void ctx_write(struct xdp_md *xdp, __u32 offset, const void *from,

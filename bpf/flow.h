@@ -2,8 +2,8 @@
 /*
  * Flows: finding the one of a packet, moving its state, ending it.
  *
- * Owns: the state word of records (one function moves it), lb_index, and the kernel's fields of
- * lb_live but for pending_in, which choose.h adds to.
+ * Owns: the state word of records (one function moves it), and the kernel's fields of lb_live but
+ * for pending_in, which choose.h adds to.
  *
  *  state        left on                                       to           on the backend (ss)
  *  SYN          SYN-ACK that fits the SYN                     SYNACK       none or SYN-RECV
@@ -16,23 +16,31 @@
  *  CLOSING      a new SYN of the client: a new flow                        LAST-ACK, TIME-WAIT
  *  RESET        the same                                                   none
  *  each state but SYN: RST with exactly the next sequence number of its side -> RESET
- *  each state: idle for lb_meta.timeout_ns[state] -> FREE
+ *  UDP_NEW      the backend's reply                           UDP_OPEN
+ *  each state: idle for lb_meta.timeout[state] -> FREE, or RESTING if its port must rest (snat)
  *
- * PENDING is set in SYN and SYNACK, COUNTED from OPEN to FIN_*: a flow counts while the backend's
- * application has or may have the connection. Tracking tolerates losses and retransmissions; only
- * RST and promotion are strict. A packet is forwarded whatever its effect here.
- * May know: packet.h, record.h.
+ * Where replies do not pass (dsr, ipip, gue) only the client is seen: its third packet makes SYN
+ * OPEN and UDP_NEW UDP_OPEN, its FIN makes OPEN CLOSING.
+ *
+ * PENDING is set in SYN, SYNACK and UDP_NEW, COUNTED from OPEN to FIN_* and in UDP_OPEN: a flow
+ * counts while the backend's application has or may have the connection. Tracking tolerates losses
+ * and retransmissions; only RST and promotion are strict. A packet is forwarded whatever its effect
+ * here.
+ * May know: index.h, record.h.
  */
 #ifndef LB_FLOW_H
 #define LB_FLOW_H
 
-#include "packet.h"
+#include "index.h"
 #include "record.h"
 
 /* A sequence number of the client this far from the expected one is not its own. */
 #define SEQ_PLAUSIBLE (1U << 24)
-/* A flow silent for so long asks for its next hops again. */
-#define FLOW_STALE_NS 1000000000LL
+
+static __always_inline bool flow_is_two_way(const struct lb_flow *flow)
+{
+	return flow->forward <= LB_FORWARD_SNAT;
+}
 
 static __always_inline void flow_key_forward(const struct lb_flow *flow, struct lb_flow_key *key)
 {
@@ -45,12 +53,21 @@ static __always_inline void flow_key_forward(const struct lb_flow *flow, struct 
 	key->pad = 0;
 }
 
+/* What the backend takes for its client: snat's own address, else the client's. */
+static __always_inline const struct lb_ip *flow_source(const struct lb_flow *flow)
+{
+	__u32 row = flow->snat;
+	const struct lb_snat *snat = row ? bpf_map_lookup_elem(&lb_snat, &row) : NULL;
+
+	return snat ? &snat->addr : &flow->client;
+}
+
 static __always_inline void flow_key_reverse(const struct lb_flow *flow, struct lb_flow_key *key)
 {
 	key->saddr = flow->backend_addr;
-	key->daddr = flow->client;
+	key->daddr = *flow_source(flow);
 	key->sport = flow->backend_port;
-	key->dport = flow->client_port;
+	key->dport = flow->source_port;
 	key->zone = flow->zone;
 	key->proto = flow->proto;
 	key->pad = 0;
@@ -66,26 +83,87 @@ static __always_inline bool flow_is_forward(const struct lb_flow *flow,
 static __always_inline bool flow_is_reverse(const struct lb_flow *flow,
 					    const struct lb_flow_key *key)
 {
-	return key->sport == flow->backend_port && key->dport == flow->client_port &&
-	       ip_equal(&key->saddr, &flow->backend_addr) && ip_equal(&key->daddr, &flow->client);
+	return key->sport == flow->backend_port && key->dport == flow->source_port &&
+	       flow_is_two_way(flow) && ip_equal(&key->saddr, &flow->backend_addr) &&
+	       ip_equal(&key->daddr, flow_source(flow));
 }
 
-/* The live flow of a packet, or NULL. Fills pkt->record, word and from_client. */
-static __always_inline struct lb_flow *flow_find(struct packet *pkt)
+/* The record that an entry names, if it is of that generation. */
+static __always_inline struct lb_flow *flow_of_entry(__u64 entry)
 {
-	__u64 *ref = bpf_map_lookup_elem(&lb_index, &pkt->key);
-	struct lb_flow *flow;
+	__u32 record = LB_ENTRY_RECORD(entry);
+	struct lb_flow *flow = bpf_map_lookup_elem(&lb_flows, &record);
 
-	if (!ref)
-		return NULL;
-	pkt->word = READ_ONCE(*ref);
-	pkt->record = LB_REF_RECORD(pkt->word);
-	flow = bpf_map_lookup_elem(&lb_flows, &pkt->record);
 	if (!flow)
 		return NULL;
-	/* The entry may be of a flow that ended, and the record another's by now. */
-	if (LB_FLOW_GENERATION(READ_ONCE(flow->word)) != LB_REF_GENERATION(pkt->word))
+	if ((LB_FLOW_GENERATION(READ_ONCE(flow->word)) & 0xffffff) != LB_ENTRY_GENERATION(entry))
 		return NULL;
+	return flow;
+}
+
+static __always_inline bool flow_has_key(const struct lb_flow *flow, const struct lb_flow_key *key)
+{
+	return flow->proto == key->proto && flow->zone == key->zone &&
+	       (flow_is_forward(flow, key) || flow_is_reverse(flow, key));
+}
+
+/* The entry of <key>, or 0; also one whose flow is not published yet. */
+static __always_inline __u64 index_search(const struct lb_flow_key *key, __u64 hash)
+{
+	__u16 tag = hash_tag(hash);
+
+	for (int which = 0; which < 2; which++) {
+		struct lb_bucket *bucket = index_bucket(hash, which);
+
+		for (int i = 0; bucket && i < LB_BUCKET_ENTRIES; i++) {
+			__u64 entry = READ_ONCE(bucket->entry[i]);
+			struct lb_flow *flow;
+
+			if (LB_ENTRY_TAG(entry) != tag)
+				continue;
+			flow = flow_of_entry(entry);
+			if (flow && LB_FLOW_STATE(flow->word) != LB_FLOW_FREE &&
+			    flow_has_key(flow, key))
+				return entry;
+		}
+	}
+	return 0;
+}
+
+/* For the rare key whose tag another key in its buckets has too. */
+VERIFIED_ALONE int index_search_all(const struct lb_flow_key *key, __u64 hash, __u64 *ret_entry)
+{
+	if (key && ret_entry)
+		*ret_entry = index_search(key, hash);
+	return 0;
+}
+
+/* 0, or -EEXIST, -ENOSPC (both buckets are full), -EBUSY (another CPU inserts the same). */
+VERIFIED_ALONE int index_insert(const struct lb_flow_key *key, __u64 hash, __u64 entry)
+{
+	__u64 *lock;
+	int error = 0;
+
+	if (!key)
+		return -EBUSY;
+	lock = index_lock(hash);
+	if (!lock)
+		return -EBUSY;
+	if (index_search(key, hash))
+		error = -EEXIST;
+	else if (!index_place(hash, entry))
+		error = -ENOSPC;
+	index_unlock(lock);
+	return error;
+}
+
+static __always_inline struct lb_flow *flow_seen(struct packet *pkt, __u64 entry)
+{
+	struct lb_flow *flow = flow_of_entry(entry);
+
+	if (!flow || flow->proto != pkt->key.proto || flow->zone != pkt->key.zone)
+		return NULL;
+	pkt->record = LB_ENTRY_RECORD(entry);
 	pkt->word = READ_ONCE(flow->word);
 	if (LB_FLOW_STATE(pkt->word) <= LB_FLOW_CLAIMED)
 		return NULL;
@@ -93,6 +171,27 @@ static __always_inline struct lb_flow *flow_find(struct packet *pkt)
 	if (!pkt->from_client && !flow_is_reverse(flow, &pkt->key))
 		return NULL;
 	return flow;
+}
+
+/* The live flow of a packet, or NULL. Fills pkt->record, word and from_client. */
+static __always_inline struct lb_flow *flow_find(struct packet *pkt)
+{
+	struct lb_bucket *bucket = index_bucket(pkt->hash, 0);
+	__u16 tag = hash_tag(pkt->hash);
+	__u64 entry = bucket ? bucket_pick(bucket, tag) : 0;
+	struct lb_flow *flow;
+
+	if (!entry) {
+		bucket = index_bucket(pkt->hash, 1);
+		entry = bucket ? bucket_pick(bucket, tag) : 0;
+		if (!entry)
+			return NULL;
+	}
+	flow = flow_seen(pkt, entry);
+	if (flow)
+		return flow;
+	index_search_all(&pkt->key, pkt->hash, &entry);
+	return entry ? flow_seen(pkt, entry) : NULL;
 }
 
 /* Whether the record still is what flow_find() saw, after it was read. */
@@ -106,9 +205,9 @@ static __always_inline __u64 flow_flags(__u32 state, __u64 killed)
 {
 	if (killed)
 		return killed;
-	if (state == LB_FLOW_SYN || state == LB_FLOW_SYNACK)
+	if (state == LB_FLOW_SYN || state == LB_FLOW_SYNACK || state == LB_FLOW_UDP_NEW)
 		return LB_FLOW_PENDING;
-	if (state >= LB_FLOW_OPEN && state <= LB_FLOW_FIN_BACKEND)
+	if ((state >= LB_FLOW_OPEN && state <= LB_FLOW_FIN_BACKEND) || state == LB_FLOW_UDP_OPEN)
 		return LB_FLOW_COUNTED;
 	return 0;
 }
@@ -153,27 +252,31 @@ static __always_inline void live_failed(__u32 backend)
 		__sync_fetch_and_add(&live->failed, 1);
 }
 
-/* Nobody else deletes or overwrites an entry that names this flow: its end is decided once. */
-static __always_inline void index_remove(const struct lb_flow_key *key, __u64 ref)
+static __always_inline void flow_unindex(const struct lb_flow *flow, __u32 record, __u64 word,
+					 bool reverse)
 {
-	__u64 *entry = bpf_map_lookup_elem(&lb_index, key);
+	struct lb_meta *meta = meta_get();
+	struct lb_flow_key key;
+	__u64 hash;
 
-	if (entry && READ_ONCE(*entry) == ref)
-		bpf_map_delete_elem(&lb_index, key);
+	if (!meta)
+		return;
+	if (reverse)
+		flow_key_reverse(flow, &key);
+	else
+		flow_key_forward(flow, &key);
+	hash = hash_key(&key, meta->hash_keys);
+	index_remove(hash, LB_ENTRY(hash_tag(hash), LB_FLOW_GENERATION(word), record));
 }
 
 /* The one release path. False: somebody else was first, or the flow moved on from <old>. */
 VERIFIED_ALONE int flow_release(__u32 record, struct lb_flow *flow, __u64 old)
 {
-	__u64 ref = LB_REF(record, LB_FLOW_GENERATION(old));
-	struct lb_flow_key key;
-
 	if (!flow || !flow_move(flow, old, LB_FLOW_FREE, 0))
 		return false;
-	flow_key_forward(flow, &key);
-	index_remove(&key, ref);
-	flow_key_reverse(flow, &key);
-	index_remove(&key, ref);
+	flow_unindex(flow, record, old, false);
+	if (flow_is_two_way(flow))
+		flow_unindex(flow, record, old, true);
 	record_put(record);
 	return true;
 }
@@ -238,6 +341,73 @@ static __always_inline __u32 state_by_backend(const struct lb_flow *flow, __u32 
 	return state;
 }
 
+/* Where replies do not pass: the third packet proves the client. */
+static __always_inline __u32 state_one_way(const struct lb_flow *flow, __u64 word,
+					   const struct packet *pkt)
+{
+	__u32 state = LB_FLOW_STATE(word);
+	bool third = word & LB_FLOW_SEEN_TWICE;
+
+	if (state == LB_FLOW_UDP_NEW)
+		return third ? LB_FLOW_UDP_OPEN : state;
+	if (pkt->flags & TCP_RST)
+		return pkt->seq == flow->seq_client ? LB_FLOW_RESET : state;
+	if (pkt->flags & TCP_SYN || !seq_plausible(pkt->seq, flow->seq_client))
+		return state;
+	if (state == LB_FLOW_OPEN && pkt->flags & TCP_FIN)
+		return LB_FLOW_CLOSING;
+	return state == LB_FLOW_SYN && third ? LB_FLOW_OPEN : state;
+}
+
+static __always_inline __u32 state_next(const struct lb_flow *flow, __u64 word,
+					const struct packet *pkt)
+{
+	__u32 state = LB_FLOW_STATE(word);
+
+	if (!flow_is_two_way(flow))
+		return state_one_way(flow, word, pkt);
+	if (flow->proto == LB_PROTO_UDP)
+		return pkt->from_client ? state : LB_FLOW_UDP_OPEN;
+	return pkt->from_client ? state_by_client(flow, state, pkt)
+				: state_by_backend(flow, state, pkt);
+}
+
+/* A second packet of the client in a one-way mode; a SYN sent again is none. */
+static __always_inline void flow_see_twice(struct lb_flow *flow, __u64 word,
+					   const struct packet *pkt)
+{
+	if (word & LB_FLOW_SEEN_TWICE || flow_is_two_way(flow) || pkt->flags & TCP_SYN)
+		return;
+	__sync_val_compare_and_swap(&flow->word, word, word | LB_FLOW_SEEN_TWICE);
+}
+
+/* A moving average of an eighth; CPUs that write at once lose one sample. */
+static __always_inline void live_latency(const struct lb_flow *flow)
+{
+	__u32 id = flow->backend;
+	struct lb_live *live = bpf_map_lookup_elem(&lb_live, &id);
+	__u32 took = (__u32)(bpf_ktime_get_ns() / NS_PER_US) - flow->seq_backend;
+	__u64 old;
+
+	if (!live)
+		return;
+	old = READ_ONCE(live->syn_us);
+	WRITE_ONCE(live->syn_us, old ? old - old / 8 + took / 8 + 1 : took + 1);
+}
+
+/* Before the SYN-ACK, seq_backend is the time of the SYN in microseconds if it is to be measured.
+ */
+static __always_inline void flow_moved(struct lb_flow *flow, __u32 from, __u32 to,
+				       const struct packet *pkt)
+{
+	if (from != LB_FLOW_SYN || pkt->from_client)
+		return;
+	if (to == LB_FLOW_RESET)
+		live_failed(flow->backend);
+	else if (to == LB_FLOW_SYNACK && flow->seq_backend)
+		live_latency(flow);
+}
+
 /* Out of line: few packets of a connection can move its state. */
 VERIFIED_ALONE int flow_track(struct lb_flow *flow, const struct packet *pkt)
 {
@@ -246,15 +416,17 @@ VERIFIED_ALONE int flow_track(struct lb_flow *flow, const struct packet *pkt)
 	for (int i = 0; i < LB_CAS_TRIES; i++) {
 		__u64 old = READ_ONCE(flow->word);
 		__u32 state = LB_FLOW_STATE(old);
-		__u32 next = pkt->from_client ? state_by_client(flow, state, pkt)
-					      : state_by_backend(flow, state, pkt);
+		__u32 next = state_next(flow, old, pkt);
 
-		if (LB_FLOW_GENERATION(old) != LB_FLOW_GENERATION(pkt->word) || next == state)
+		if (LB_FLOW_GENERATION(old) != LB_FLOW_GENERATION(pkt->word))
 			break;
+		if (next == state) {
+			flow_see_twice(flow, old, pkt);
+			break;
+		}
 		if (!flow_move(flow, old, next, old & LB_FLOW_KILLED))
 			continue;
-		if (next == LB_FLOW_RESET && state == LB_FLOW_SYN && !pkt->from_client)
-			live_failed(flow->backend);
+		flow_moved(flow, state, next, pkt);
 		break;
 	}
 	return 0;
@@ -295,19 +467,29 @@ static __always_inline void flow_advance_backend(struct lb_flow *flow, const str
 		flow->seq_backend = end;
 }
 
+static __always_inline bool flow_may_move(const struct packet *pkt)
+{
+	__u32 state = LB_FLOW_STATE(pkt->word);
+
+	if (state == LB_FLOW_UDP_NEW)
+		return true;
+	return pkt->flags & (TCP_SYN | TCP_FIN | TCP_RST) || state < LB_FLOW_OPEN;
+}
+
 /* Notes that the packet was seen, and what it says. */
 static __always_inline void flow_see(struct lb_flow *flow, struct packet *pkt)
 {
-	__s64 idle;
+	struct lb_meta *meta = meta_get();
+	__u32 seen = READ_ONCE(flow->seen);
 
-	pkt->now = bpf_ktime_get_coarse_ns();
-	idle = pkt->now - flow->seen_at;
-	pkt->stale = idle >= FLOW_STALE_NS;
-	if (idle > 0)
-		WRITE_ONCE(flow->seen_at, pkt->now);
-	if (pkt->flags & (TCP_SYN | TCP_FIN | TCP_RST) || LB_FLOW_STATE(pkt->word) < LB_FLOW_OPEN)
+	pkt->stale = meta && pkt->now - seen >= meta->second;
+	if (seen != pkt->now && !dry)
+		WRITE_ONCE(flow->seen, pkt->now);
+	if (dry)
+		return;
+	if (flow_may_move(pkt))
 		flow_track(flow, pkt);
-	if (pkt->flags & TCP_RST)
+	if (pkt->flags & TCP_RST || pkt->key.proto != LB_PROTO_TCP)
 		return;
 	if (pkt->from_client)
 		flow_advance_client(flow, pkt);

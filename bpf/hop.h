@@ -14,23 +14,22 @@
 #include "flow.h"
 #include "parse.h"
 
-#define NS_PER_MS 1000000
-#define HOP_TTL	  (1000 >> LB_HOP_SHIFT)
-#define FAMILY_V4 2 /* AF_INET; <sys/socket.h> is not for BPF */
+#define FAMILY_V4 2  /* AF_INET; <sys/socket.h> is not for BPF */
+#define FAMILY_V6 10 /* AF_INET6 */
 
 #define barrier() asm volatile("" ::: "memory")
 
-static __always_inline bool hop_fresh(const struct lb_hop *hop, __u32 now_ms)
+static __always_inline bool hop_fresh(const struct lb_hop *hop, __u32 now)
 {
-	__u16 age = (__u16)(now_ms >> LB_HOP_SHIFT) - hop->asked_at;
+	__u16 age = (__u16)(now >> LB_HOP_SHIFT) - hop->asked_at;
 	struct lb_meta *meta = meta_get();
 
-	if (!meta || age >= HOP_TTL)
+	if (!meta || age >= meta->hop_ttl)
 		return false;
-	return now_ms - READ_ONCE(meta->hops_changed_ms) > (__u32)(age + 1) << LB_HOP_SHIFT;
+	return now - READ_ONCE(meta->hops_changed) > (__u32)(age + 1) << LB_HOP_SHIFT;
 }
 
-static __always_inline bool hop_cached(struct lb_hop *hop, __u32 now_ms, struct lb_hop *ret_hop)
+static __always_inline bool hop_cached(struct lb_hop *hop, __u32 now, struct lb_hop *ret_hop)
 {
 	__u32 ifindex = READ_ONCE(hop->ifindex);
 
@@ -40,7 +39,7 @@ static __always_inline bool hop_cached(struct lb_hop *hop, __u32 now_ms, struct 
 	*ret_hop = *hop;
 	barrier();
 	return READ_ONCE(hop->ifindex) == ifindex && ret_hop->ifindex == ifindex &&
-	       hop_fresh(ret_hop, now_ms);
+	       hop_fresh(ret_hop, now);
 }
 
 static __always_inline void hop_keep(struct lb_hop *hop, const struct lb_hop *answer)
@@ -54,57 +53,92 @@ static __always_inline void hop_keep(struct lb_hop *hop, const struct lb_hop *an
 	WRITE_ONCE(hop->ifindex, answer->ifindex);
 }
 
+static __always_inline void hop_question(struct bpf_fib_lookup *fib, const struct lb_ip *src,
+					 const struct lb_ip *dst)
+{
+	fib->tot_len = 1; /* asks for the route's MTU: the kernel answers in mtu_result */
+	if (ip_is_v4(dst)) {
+		fib->family = FAMILY_V4;
+		fib->ipv4_src = src->w[3];
+		fib->ipv4_dst = dst->w[3];
+		return;
+	}
+	fib->family = FAMILY_V6;
+	__builtin_memcpy(fib->ipv6_src, src, sizeof(*src));
+	__builtin_memcpy(fib->ipv6_dst, dst, sizeof(*dst));
+}
+
 /*
  * 0, or what BPF_FIB_LKUP_RET_ says. Out of line: it is asked once a second, and its 64 bytes of
  * stack would count against every path.
  */
-VERIFIED_ALONE int hop_ask(struct ctx_kind *ctx, __be32 src, __be32 dst, __u32 now_ms,
-			   struct lb_hop *ret_hop)
+VERIFIED_ALONE int hop_ask(struct ctx_kind *ctx, const struct lb_ip *src, const struct lb_ip *dst,
+			   __u32 now, struct lb_hop *ret_hop)
 {
-	struct bpf_fib_lookup fib = {
-		.family = FAMILY_V4,
-		.l4_protocol = IPPROTO_TCP,
-		.tot_len = 1, /* asks for the route's MTU: the kernel answers in mtu_result */
-		.ifindex = ctx_ifindex(ctx),
-		.ipv4_src = src,
-		.ipv4_dst = dst,
-	};
+	struct bpf_fib_lookup fib = {.l4_protocol = IPPROTO_TCP, .ifindex = ctx_ifindex(ctx)};
 	int error;
 
-	if (!ret_hop)
+	if (!src || !dst || !ret_hop)
 		return -1;
+	hop_question(&fib, src, dst);
 	error = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 	if (error)
 		return error;
 	__builtin_memcpy(ret_hop->dmac, fib.dmac, ETH_ALEN);
 	__builtin_memcpy(ret_hop->smac, fib.smac, ETH_ALEN);
 	ret_hop->ifindex = fib.ifindex;
-	ret_hop->asked_at = now_ms >> LB_HOP_SHIFT;
+	ret_hop->asked_at = now >> LB_HOP_SHIFT;
 	ret_hop->mtu = fib.mtu_result;
 	return 0;
 }
 
-/* 0 with the next hop from <src> to <dst>, or that it is not known. */
+static __always_inline const struct lb_ip *hop_source(const struct lb_flow *flow, bool from_client)
+{
+	__u32 id = flow->backend;
+	const struct lb_backend *backend;
+
+	if (!from_client)
+		return &flow->vip;
+	if (flow->forward < LB_FORWARD_DSR)
+		return flow_source(flow);
+	if (flow->forward == LB_FORWARD_DSR)
+		return &flow->client;
+	backend = bpf_map_lookup_elem(&lb_backends, &id);
+	return backend ? &backend->source : &flow->client;
+}
+
+/* Asks the kernel, and keeps the answer in the flow. */
+VERIFIED_ALONE int hop_renew(struct ctx_kind *ctx, const struct packet *pkt, struct lb_flow *flow,
+			     struct lb_hop *ret_hop)
+{
+	struct lb_hop *hop;
+	int error;
+
+	if (!pkt || !flow || !ret_hop)
+		return -1;
+	error = hop_ask(ctx, hop_source(flow, pkt->from_client),
+			pkt->from_client ? &flow->backend_addr : &flow->client, pkt->now, ret_hop);
+	if (error || dry)
+		return error;
+	hop = pkt->from_client ? &flow->to_backend : &flow->to_client;
+	hop_keep(hop, ret_hop);
+	return 0;
+}
+
+/* 0 with the next hop of <pkt>, or that it is not known. */
 static __always_inline int hop_get(struct ctx_kind *ctx, const struct packet *pkt,
 				   struct lb_flow *flow, struct lb_hop *ret_hop)
 {
 	struct lb_hop *hop = pkt->from_client ? &flow->to_backend : &flow->to_client;
-	__be32 src = pkt->from_client ? flow->client.w[3] : flow->vip.w[3];
-	__be32 dst = pkt->from_client ? flow->backend_addr.w[3] : flow->client.w[3];
-	__u32 now_ms = pkt->now / NS_PER_MS;
-	int error;
 
-	if (pkt->stale) {
+	if (pkt->stale && !dry) {
 		/* The 16 bits of asked_at may have come round. */
 		WRITE_ONCE(flow->to_backend.ifindex, 0);
 		WRITE_ONCE(flow->to_client.ifindex, 0);
 	}
-	if (hop_cached(hop, now_ms, ret_hop))
+	if (hop_cached(hop, pkt->now, ret_hop))
 		return 0;
-	error = hop_ask(ctx, src, dst, now_ms, ret_hop);
-	if (!error)
-		hop_keep(hop, ret_hop);
-	return error;
+	return hop_renew(ctx, pkt, flow, ret_hop);
 }
 
 #endif

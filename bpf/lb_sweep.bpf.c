@@ -24,4 +24,50 @@ int lb_sweep_now(void *ctx)
 	return sweep_some(LB_MAX_FLOWS);
 }
 
+/* When the next tick began: two of these tell how long one is. Waits at most for a tick. */
+struct clock {
+	__u64 ticks;
+	__u64 ns; /* CLOCK_MONOTONIC */
+};
+
+#define CLOCK_TURNS (1U << 23)
+
+static long clock_step(__u32 i, const __u64 *began)
+{
+	(void)i;
+	return bpf_jiffies64() != *began;
+}
+
+SEC("syscall")
+int lb_clock(struct clock *clock)
+{
+	__u64 began = bpf_jiffies64();
+
+	bpf_loop(CLOCK_TURNS, clock_step, &began, 0);
+	clock->ns = bpf_ktime_get_ns();
+	clock->ticks = bpf_jiffies64();
+	return 0;
+}
+
+/* Ends the flow of a record if it still is of the generation: both sides will be told by RST. */
+struct kill {
+	__u32 record;
+	__u32 generation;
+};
+
+SEC("syscall")
+int lb_flow_kill(struct kill *kill)
+{
+	__u32 record = kill->record;
+	struct lb_flow *flow = bpf_map_lookup_elem(&lb_flows, &record);
+	__u64 word;
+
+	if (!flow)
+		return 0;
+	word = READ_ONCE(flow->word);
+	if (LB_FLOW_GENERATION(word) == kill->generation && LB_FLOW_STATE(word) > LB_FLOW_CLAIMED)
+		flow_kill(flow, word);
+	return 0;
+}
+
 char _license[] SEC("license") = "Dual BSD/GPL";

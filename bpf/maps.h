@@ -2,8 +2,8 @@
 /*
  * The maps that all objects share, by name, and what the loader tells the programs.
  *
- * Owns: map definitions. The sizes of lb_index, lb_flows and lb_free are set by the loader.
- * May know: include/lb.
+ * Owns: map definitions. The sizes of lb_index, lb_flows, lb_free and lb_half are set by the
+ * loader. May know: include/lb.
  */
 #ifndef LB_MAPS_H
 #define LB_MAPS_H
@@ -20,13 +20,16 @@
 /* Set by the loader to the size of lb_flows before it loads the object. */
 const volatile __u32 max_flows = LB_DEFAULT_FLOWS;
 
+/* Set in a second load for traces: nothing is written but a scratch map of its own. */
+const volatile __u32 dry = 0;
+
 /* Answers (RST) one CPU may send: so many a second, after so many at once. */
 const volatile __u32 reply_rate = 50000;
 const volatile __u32 reply_burst = 5000;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, LB_MAX_SERVICES);
+	__uint(max_entries, LB_MAX_LISTENERS);
 	__type(key, struct lb_service_key);
 	__type(value, struct lb_service);
 } lb_services SEC(".maps");
@@ -64,11 +67,43 @@ struct {
 } lb_live SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 2 * LB_DEFAULT_FLOWS);
-	__type(key, struct lb_flow_key);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_ENDS_WORDS);
+	__type(key, __u32);
 	__type(value, __u64);
+} lb_ends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_MAX_SNAT);
+	__type(key, __u32);
+	__type(value, struct lb_snat);
+} lb_snat SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, LB_MAX_PREFIXES);
+	__type(key, struct lb_prefix_key);
+	__type(value, __u32);
+} lb_prefixes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_BUCKETS(LB_DEFAULT_FLOWS));
+	__type(key, __u32);
+	__type(value, struct lb_bucket);
 } lb_index SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_INDEX_LOCKS);
+	__type(key, __u32);
+	__type(value, __u64);
+} lb_locks SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -84,6 +119,20 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } lb_free SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_HALF_FLOWS(LB_DEFAULT_FLOWS));
+	__type(key, __u32);
+	__type(value, __u64);
+} lb_half SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_FRAGS);
+	__type(key, __u32);
+	__type(value, struct lb_frag);
+} lb_frags SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -135,6 +184,12 @@ struct {
 			     : "r"(ctx), "i"(offsetof(__typeof__(*(ctx)), field))); \
 		_pointer; \
 	})
+
+/* Headers begin within this: the verifier wants pointers into a frame bounded by a constant. */
+#define CTX_OFFSETS 0x3fff
+
+#define NS_PER_US 1000
+#define NS_PER_S  1000000000ULL
 
 /* How often a compare-and-swap that another CPU won is tried again. */
 #define LB_CAS_TRIES 8

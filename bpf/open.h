@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Opening a flow: a record, a backend, and the two index entries.
+ * Opening a flow: a record, a backend, the index entries.
  *
- * Owns: nothing of its own. The reverse entry is published before the forward one; both are
- * inserted only where none is, so that of two CPUs with the same SYN one wins.
+ * Owns: the records that are being filled, lb_half, lb_snat.next. Whatever fails is undone and
+ * leaves no trace but a generation of its own. The reverse entry is published before the forward
+ * one; both are inserted only where none is, so that of two CPUs with the same SYN one wins.
  * May know: flow.h, choose.h.
  */
 #ifndef LB_OPEN_H
@@ -12,20 +13,74 @@
 #include "choose.h"
 #include "flow.h"
 
-#define EEXIST 17
+#define SNAT_TRIES 16 /* ports tried towards one backend */
+
+/* Scratch of one packet on one CPU: stacks have 512 bytes with all their callers'. */
+struct scratch {
+	struct choice choice;
+	struct lb_flow flow; /* of a packet without a record */
+	struct lb_flow_key
+		outer; /* of an ICMP error, while the packet's key is that of its quote */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} lb_scratch SEC(".maps");
+
+static __always_inline struct scratch *scratch_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&lb_scratch, &zero);
+}
+
+/* A half-open flow that stood in the ring as long as the ring is ends here. */
+static __always_inline void half_evict(__u64 cell)
+{
+	__u32 record = cell;
+	struct lb_flow *flow = bpf_map_lookup_elem(&lb_flows, &record);
+	__u64 word;
+	__u32 state;
+
+	if (!cell || !flow)
+		return;
+	word = READ_ONCE(flow->word);
+	state = LB_FLOW_STATE(word);
+	if (LB_FLOW_GENERATION(word) != cell >> 32)
+		return;
+	if (state == LB_FLOW_SYN || state == LB_FLOW_SYNACK || state == LB_FLOW_UDP_NEW)
+		flow_release(record, flow, word);
+}
+
+/* Before a record is taken: what is evicted may be what there is to take. */
+static __always_inline __u64 *half_place(void)
+{
+	struct lb_meta *meta = meta_get();
+	__u32 at;
+
+	if (!meta)
+		return NULL;
+	at = __sync_fetch_and_add(&meta->half_tail, 1) % LB_HALF_FLOWS(max_flows);
+	return bpf_map_lookup_elem(&lb_half, &at);
+}
 
 static __always_inline void flow_fill_client(struct lb_flow *flow, const struct packet *pkt,
 					     const struct lb_service *service)
 {
-	flow->seen_at = bpf_ktime_get_coarse_ns();
+	flow->seen = pkt->now;
 	flow->client = pkt->key.saddr;
 	flow->vip = pkt->key.daddr;
 	flow->client_port = pkt->key.sport;
+	flow->source_port = pkt->key.sport;
 	flow->vip_port = pkt->key.dport;
 	flow->zone = pkt->key.zone;
 	flow->proto = pkt->key.proto;
 	flow->forward = service->forward;
 	flow->service = service->id;
+	flow->snat = 0;
 	flow->to_backend.ifindex = 0;
 	flow->to_client.ifindex = 0;
 	flow->seq_client = pkt->seq + 1;
@@ -43,95 +98,186 @@ static __always_inline void flow_fill_backend(struct lb_flow *flow, __u32 id)
 	flow->backend_port = backend->port ? backend->port : flow->vip_port;
 }
 
-/* Tries backends until one's reverse key is free. 0, or the verdict that refuses the flow. */
-static __always_inline __u32 open_reverse(struct lb_flow *flow, struct choice *choice, __u64 ref)
+static __always_inline int insert_reverse(struct lb_flow *flow, __u32 record)
 {
+	struct lb_meta *meta = meta_get();
 	struct lb_flow_key key;
+	__u64 hash;
+
+	if (!meta)
+		return -EBUSY;
+	flow_key_reverse(flow, &key);
+	hash = hash_key(&key, meta->hash_keys);
+	return index_insert(&key, hash,
+			    LB_ENTRY(hash_tag(hash), LB_FLOW_GENERATION(flow->word), record));
+}
+
+/* Ports go round, so that the one given up first is given out first; the client's own if it fits.
+ */
+static __always_inline __u16 snat_port(struct lb_snat *snat, __u16 client_port, int tried)
+{
+	__u16 own = bpf_ntohs(client_port);
+
+	if (!tried && own >= snat->first_port && own - snat->first_port < snat->n_ports)
+		return own;
+	if (!snat->n_ports)
+		return 0;
+	return snat->first_port + __sync_fetch_and_add(&snat->next, 1) % snat->n_ports;
+}
+
+/* A port of one source address towards the flow's backend. */
+static __always_inline int snat_reverse(struct lb_flow *flow, __u32 record,
+					const struct lb_service *service)
+{
+	int error = -EEXIST;
+
+	for (int tried = 0; tried < SNAT_TRIES && error == -EEXIST; tried++) {
+		__u32 turn =
+			service->n_snat ? ((__u32)flow->client.w[3] + tried) % service->n_snat : 0;
+		__u32 row = service->snat + turn;
+		struct lb_snat *snat = bpf_map_lookup_elem(&lb_snat, &row);
+
+		if (!snat || !service->n_snat)
+			return -EEXIST;
+		flow->snat = row;
+		flow->source_port = bpf_htons(snat_port(snat, flow->client_port, tried));
+		error = insert_reverse(flow, record);
+	}
+	return error;
+}
+
+/* Gives a two-way flow the entry its replies find. */
+VERIFIED_ALONE int open_one_reverse(struct lb_flow *flow, __u32 record,
+				    const struct lb_service *service)
+{
+	if (!flow || !service)
+		return -EBUSY;
+	if (!flow_is_two_way(flow))
+		return 0;
+	if (flow->forward == LB_FORWARD_SNAT)
+		return snat_reverse(flow, record, service);
+	return insert_reverse(flow, record);
+}
+
+/* Tries backends until one's reverse key is free. 0, or the verdict that refuses the flow. */
+static __always_inline __u32 open_reverse(struct lb_flow *flow, struct choice *choice, __u32 record,
+					  const struct lb_service *service)
+{
 	int error;
 
 	if (!choice->backend)
 		return LB_V_NO_BACKEND;
 	for (__u32 tried = 0; tried < CHOOSE_TRIES && choice->backend; tried++) {
 		flow_fill_backend(flow, choice->backend);
-		flow_key_reverse(flow, &key);
-		error = bpf_map_update_elem(&lb_index, &key, &ref, BPF_NOEXIST);
+		error = open_one_reverse(flow, record, service);
 		if (!error)
 			return 0;
 		if (error != -EEXIST) {
 			choice_refund(choice);
-			return LB_V_TABLE_FULL;
+			return error == -ENOSPC ? LB_V_TABLE_FULL : LB_V_BAD_STATE;
 		}
 		choose_again(choice, tried);
 	}
 	if (choice->backend)
 		choice_refund(choice);
-	return LB_V_NAT_COLLISION;
+	return flow->forward == LB_FORWARD_SNAT ? LB_V_SNAT_EXHAUSTED : LB_V_NAT_COLLISION;
 }
 
 /* Makes the flow findable: from here on other CPUs may move it. */
-static __always_inline int open_forward(struct lb_flow *flow, const struct packet *pkt, __u64 ref)
+static __always_inline int open_forward(struct lb_flow *flow, const struct packet *pkt)
 {
-	WRITE_ONCE(flow->word, (__u64)LB_REF_GENERATION(ref) << 32 | LB_FLOW_SYN | LB_FLOW_PENDING);
-	return bpf_map_update_elem(&lb_index, &pkt->key, &ref, BPF_NOEXIST);
+	__u32 state = flow->proto == LB_PROTO_UDP ? LB_FLOW_UDP_NEW : LB_FLOW_SYN;
+	__u64 generation = LB_FLOW_GENERATION(flow->word);
+
+	WRITE_ONCE(flow->word, generation << 32 | state | LB_FLOW_PENDING);
+	return index_insert(&pkt->key, pkt->hash,
+			    LB_ENTRY(hash_tag(pkt->hash), generation, pkt->record));
 }
 
-static __always_inline void open_undo(struct lb_flow *flow, __u64 ref)
+static __always_inline void open_undo(struct lb_flow *flow, __u32 record)
 {
-	WRITE_ONCE(flow->word, (__u64)LB_REF_GENERATION(ref) << 32 | LB_FLOW_FREE);
-	record_put(LB_REF_RECORD(ref));
+	WRITE_ONCE(flow->word, (flow->word >> 32) << 32 | LB_FLOW_FREE);
+	record_put(record);
 }
 
-/* Scratch of open_record(): its callers' stacks and its own together have 512 bytes. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct choice);
-} lb_choice SEC(".maps");
+static __always_inline void open_pool(struct scratch *scratch, const struct lb_service *service,
+				      const struct lb_flow_key *key, bool untracked)
+{
+	__u32 id = service->pool;
+	struct lb_pool *pool = bpf_map_lookup_elem(&lb_pools, &id);
+
+	__builtin_memset(&scratch->choice, 0, sizeof(scratch->choice));
+	choose(&scratch->choice, pool, key, untracked);
+}
+
+/* Before the SYN-ACK, seq_backend is the time of the SYN in microseconds if it is to be measured.
+ */
+static __always_inline void open_clock(struct lb_flow *flow, const struct choice *choice)
+{
+	if (choice->latency && flow->proto == LB_PROTO_TCP)
+		flow->seq_backend = (__u32)(bpf_ktime_get_ns() / NS_PER_US) | 1;
+}
 
 /* Gives <flow> what it needs or leaves nothing behind. LB_V_BAD_STATE: another CPU was first. */
 VERIFIED_ALONE __u32 open_record(struct lb_flow *flow, const struct packet *pkt,
 				 const struct lb_service *service)
 {
-	struct choice *choice;
-	struct lb_pool *pool;
-	struct lb_flow_key key;
-	__u32 pool_id;
+	struct scratch *scratch = scratch_get();
 	__u32 verdict;
-	__u64 ref;
 	int error;
-	__u32 zero = 0;
 
-	choice = bpf_map_lookup_elem(&lb_choice, &zero);
-	if (!flow || !pkt || !service || !choice)
+	if (!flow || !pkt || !service || !scratch)
 		return LB_V_INTERNAL;
-	__builtin_memset(choice, 0, sizeof(*choice));
-	ref = LB_REF(pkt->record, LB_FLOW_GENERATION(flow->word));
 	flow_fill_client(flow, pkt, service);
-	pool_id = service->pool;
-	pool = bpf_map_lookup_elem(&lb_pools, &pool_id);
-	choose(choice, pool, &pkt->key);
-	verdict = open_reverse(flow, choice, ref);
+	open_pool(scratch, service, &pkt->key, false);
+	verdict = open_reverse(flow, &scratch->choice, pkt->record, service);
 	if (!verdict) {
-		error = open_forward(flow, pkt, ref);
+		open_clock(flow, &scratch->choice);
+		error = open_forward(flow, pkt);
 		if (!error)
 			return LB_V_FORWARDED_NEW;
-		flow_key_reverse(flow, &key);
-		index_remove(&key, ref);
-		choice_refund(choice);
-		verdict = error == -EEXIST ? LB_V_BAD_STATE : LB_V_TABLE_FULL;
+		flow_unindex(flow, pkt->record, flow->word, true);
+		choice_refund(&scratch->choice);
+		verdict = error == -ENOSPC ? LB_V_TABLE_FULL : LB_V_BAD_STATE;
 	}
-	open_undo(flow, ref);
+	open_undo(flow, pkt->record);
 	return verdict;
 }
 
-/* A flow for the SYN <pkt>: LB_V_FORWARDED_NEW and pkt->record, or why there is none. */
-static __always_inline __u32 flow_open(struct packet *pkt, const struct lb_service *service)
+/* A flow for <pkt>: LB_V_FORWARDED_NEW and pkt->record, or why there is none. */
+VERIFIED_ALONE __u32 flow_open(struct packet *pkt, const struct lb_service *service)
 {
+	__u64 *half = half_place();
+	struct lb_flow *flow;
+
+	if (!pkt || !service || !half)
+		return LB_V_INTERNAL;
+	half_evict(__sync_lock_test_and_set(half, 0));
 	pkt->record = record_take();
-	if (pkt->record == RECORD_NONE)
+	flow = bpf_map_lookup_elem(&lb_flows, &pkt->record);
+	if (!flow)
 		return LB_V_TABLE_FULL;
-	return open_record(bpf_map_lookup_elem(&lb_flows, &pkt->record), pkt, service);
+	WRITE_ONCE(*half, flow->word >> 32 << 32 | pkt->record);
+	return open_record(flow, pkt, service);
+}
+
+/*
+ * The scratch record as if it were <pkt>'s flow, for packets that get no record of their own: by
+ * the flow's hash, so that each packet goes to the same backend while the table stays.
+ */
+VERIFIED_ALONE __u32 flow_borrow(const struct packet *pkt, const struct lb_service *service)
+{
+	struct scratch *scratch = scratch_get();
+
+	if (!pkt || !service || !scratch)
+		return LB_V_INTERNAL;
+	flow_fill_client(&scratch->flow, pkt, service);
+	open_pool(scratch, service, &pkt->key, !dry);
+	if (!scratch->choice.backend)
+		return LB_V_NO_BACKEND;
+	flow_fill_backend(&scratch->flow, scratch->choice.backend);
+	scratch->flow.word = LB_FLOW_OPEN;
+	return LB_V_UNTRACKED;
 }
 
 #endif

@@ -18,24 +18,30 @@
 
 struct packet {
 	struct lb_flow_key key;
+	__u64 hash;    /* of the key */
 	__u64 word;    /* of its flow, as first seen */
-	__u64 now;     /* coarse monotonic ns */
 	__u32 record;  /* of its flow */
+	__u32 now;     /* ticks */
 	int action;    /* what the hook returns */
 	__u32 seq;     /* host order */
 	__u32 ack;     /* host order */
 	__u32 len;     /* of IP header and payload */
-	__u32 payload; /* bytes of TCP data */
+	__u32 payload; /* bytes behind the TCP header */
 	__u32 bytes;   /* of the frame */
-	__u8 ip_len;   /* header lengths */
+	__u32 frag_id;
+	__u16 l3; /* where the IP header is in the frame */
+	__u16 l4; /* ... and the TCP, UDP or ICMP header */
+	__u8 v6;
 	__u8 tcp_len;
 	__u8 flags; /* TCP_* */
 	__u8 ttl;
 	__u8 bad;	  /* ports are good, the rest contradicts itself */
 	__u8 from_client; /* direction in its flow */
 	__u8 stale;	  /* its flow was silent for a second */
-	__u8 pad[5];
+	__u8 fragment;	  /* enum fragment */
 };
+
+enum fragment { FRAGMENT_NONE = 0, FRAGMENT_FIRST, FRAGMENT_LATER };
 
 static __always_inline void ip_set_v4(struct lb_ip *ip, __be32 addr)
 {
@@ -47,6 +53,16 @@ static __always_inline void ip_set_v4(struct lb_ip *ip, __be32 addr)
 static __always_inline bool ip_equal(const struct lb_ip *a, const struct lb_ip *b)
 {
 	return a->q[0] == b->q[0] && a->q[1] == b->q[1];
+}
+
+static __always_inline bool ip_is_v4(const struct lb_ip *ip)
+{
+	return !ip->q[0] && ip->w[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline __u32 ticks_now(void)
+{
+	return bpf_jiffies64();
 }
 
 #endif

@@ -5,14 +5,12 @@
  * Owns: lb_free, lb_meta.fresh, lb_meta.live_flows. A record is handed out from the ring of those
  * given back, oldest first, else from the never used end of lb_flows. Its generation grows each
  * time, so that a stale index entry can be told.
- * May know: maps.h.
+ * May know: index.h.
  */
 #ifndef LB_RECORD_H
 #define LB_RECORD_H
 
-#include "maps.h"
-
-#define RECORD_NONE (~0U)
+#include "index.h"
 
 static __always_inline __u32 record_pop(struct lb_meta *meta)
 {

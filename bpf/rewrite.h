@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Rewriting a packet for its way on: one address, one port, the hop limit, the checksums.
+ * Rewriting a packet for its way on: addresses, ports, the hop limit, the checksums.
  *
  * Owns: struct rewrite. The IPv4 header checksum is updated in place under both hooks: it is whole
- * in every skb, and a header with its checksum adds nothing to the skb's own sum. The TCP checksum
- * is the hook's to fix (ctx_fix_tcp).
+ * in every skb, and a header with its checksum adds nothing to the skb's own sum. TCP and UDP
+ * checksums are the hook's to fix (ctx_fix_l4).
  * May know: flow.h, checksum.h, the verbs of ctx_*.h.
  */
 #ifndef LB_REWRITE_H
@@ -14,16 +14,28 @@
 #include "flow.h"
 #include "parse.h"
 
+/* What the packet says afterwards. */
 struct rewrite {
-	__be32 addr; /* of the destination from the client, of the source to it */
-	__be16 port;
+	struct lb_ip saddr;
+	struct lb_ip daddr;
+	__be16 sport;
+	__be16 dport;
 };
 
 static __always_inline void rewrite_from(const struct lb_flow *flow, const struct packet *pkt,
 					 struct rewrite *rewrite)
 {
-	rewrite->addr = pkt->from_client ? flow->backend_addr.w[3] : flow->vip.w[3];
-	rewrite->port = pkt->from_client ? flow->backend_port : flow->vip_port;
+	if (pkt->from_client) {
+		rewrite->saddr = *flow_source(flow);
+		rewrite->daddr = flow->backend_addr;
+		rewrite->sport = flow->source_port;
+		rewrite->dport = flow->backend_port;
+		return;
+	}
+	rewrite->saddr = flow->vip;
+	rewrite->daddr = flow->client;
+	rewrite->sport = flow->vip_port;
+	rewrite->dport = flow->client_port;
 }
 
 /* What each packet on the wire will measure, from the IP header on. */
@@ -31,7 +43,7 @@ static __always_inline __u32 rewrite_size(struct ctx_kind *ctx, const struct pac
 {
 	__u32 segment = ctx_segment(ctx);
 
-	return segment ? pkt->ip_len + pkt->tcp_len + segment : pkt->len;
+	return segment ? pkt->l4 - pkt->l3 + pkt->tcp_len + segment : pkt->len;
 }
 
 /* The hop limit's halfword loses 1 in its upper byte in network order (RFC 1141). */
@@ -40,17 +52,49 @@ static __always_inline __u32 ttl_delta(void)
 	return (__u16)~bpf_htons(0x0100);
 }
 
-static __always_inline void rewrite_ip(struct iphdr *ip, const struct rewrite *rewrite,
-				       bool from_client)
+static __always_inline __u32 ip_delta(const struct lb_ip *old, const struct lb_ip *new, bool v6)
 {
-	__be32 old = from_client ? ip->daddr : ip->saddr;
+	__u32 delta = checksum_delta(old->w[3], new->w[3]);
 
-	ip->check = checksum_update(ip->check, checksum_delta(old, rewrite->addr) + ttl_delta());
+	if (v6)
+		delta += checksum_delta(old->w[0], new->w[0]) +
+			 checksum_delta(old->w[1], new->w[1]) +
+			 checksum_delta(old->w[2], new->w[2]);
+	return delta;
+}
+
+static __always_inline void rewrite_v4(struct iphdr *ip, const struct rewrite *rewrite, __u32 delta)
+{
+	ip->check = checksum_update(ip->check, delta + ttl_delta());
 	ip->ttl--;
-	if (from_client)
-		ip->daddr = rewrite->addr;
-	else
-		ip->saddr = rewrite->addr;
+	ip->saddr = rewrite->saddr.w[3];
+	ip->daddr = rewrite->daddr.w[3];
+}
+
+static __always_inline void rewrite_v6(struct ipv6hdr *ip, const struct rewrite *rewrite)
+{
+	ip->hop_limit--;
+	__builtin_memcpy(&ip->saddr, &rewrite->saddr, sizeof(ip->saddr));
+	__builtin_memcpy(&ip->daddr, &rewrite->daddr, sizeof(ip->daddr));
+}
+
+static __always_inline int rewrite_ip(struct ctx_kind *ctx, const struct packet *pkt,
+				      const struct rewrite *rewrite, __u32 delta)
+{
+	void *ip;
+
+	if (pkt->v6) {
+		ip = ctx_at(ctx, pkt->l3, sizeof(struct ipv6hdr));
+		if (!ip)
+			return -1;
+		rewrite_v6(ip, rewrite);
+		return 0;
+	}
+	ip = ctx_at(ctx, pkt->l3, sizeof(struct iphdr));
+	if (!ip)
+		return -1;
+	rewrite_v4(ip, rewrite, delta);
+	return 0;
 }
 
 /* Nonzero: the frame could not be read again, which cannot be. */
@@ -58,24 +102,43 @@ static __always_inline int rewrite_apply(struct ctx_kind *ctx, const struct pack
 					 const struct rewrite *rewrite)
 {
 	const struct lb_flow_key *key = &pkt->key;
-	const struct checksum_change change = {
-		.old_addr = pkt->from_client ? key->daddr.w[3] : key->saddr.w[3],
-		.new_addr = rewrite->addr,
-		.old_port = pkt->from_client ? key->dport : key->sport,
-		.new_port = rewrite->port,
+	struct checksum_change change = {
+		.pseudo = ip_delta(&key->saddr, &rewrite->saddr, pkt->v6) +
+			  ip_delta(&key->daddr, &rewrite->daddr, pkt->v6),
+		.ports = checksum_delta((__u32)key->sport + ((__u32)key->dport << 16),
+					(__u32)rewrite->sport + ((__u32)rewrite->dport << 16)),
 	};
-	struct iphdr *ip;
 	__be16 *ports;
 
-	ctx_fix_tcp(ctx, ETH_HLEN + pkt->ip_len, &change);
-	ports = ctx_at(ctx, ETH_HLEN + pkt->ip_len, 2 * sizeof(*ports));
-	if (!ports)
-		return -1;
-	ports[pkt->from_client ? 1 : 0] = rewrite->port;
-	ip = ctx_at(ctx, ETH_HLEN, sizeof(*ip));
+	/* Later fragments have no ports; the first one's checksum is the whole packet's. */
+	if (pkt->fragment != FRAGMENT_LATER) {
+		ctx_fix_l4(ctx, pkt->l4, pkt->key.proto, &change);
+		ports = ctx_at(ctx, pkt->l4, 2 * sizeof(*ports));
+		if (!ports)
+			return -1;
+		ports[0] = rewrite->sport;
+		ports[1] = rewrite->dport;
+	}
+	return rewrite_ip(ctx, pkt, rewrite, change.pseudo);
+}
+
+/* Only the hop limit: where the packet reaches the backend as it was sent. */
+static __always_inline int rewrite_ttl(struct ctx_kind *ctx, const struct packet *pkt)
+{
+	struct ipv6hdr *ip6;
+	struct iphdr *ip;
+
+	if (pkt->v6) {
+		ip6 = ctx_at(ctx, pkt->l3, sizeof(*ip6));
+		if (ip6)
+			ip6->hop_limit--;
+		return ip6 ? 0 : -1;
+	}
+	ip = ctx_at(ctx, pkt->l3, sizeof(*ip));
 	if (!ip)
 		return -1;
-	rewrite_ip(ip, rewrite, pkt->from_client);
+	ip->check = checksum_update(ip->check, ttl_delta());
+	ip->ttl--;
 	return 0;
 }
 

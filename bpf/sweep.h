@@ -28,19 +28,19 @@ struct {
 } lb_timer SEC(".maps");
 
 struct sweep {
-	__u64 now;
+	__u32 now;   /* ticks */
 	__u32 start; /* record to look at first */
 	__u32 limit; /* records that were handed out */
 };
 
-static __always_inline __u64 sweep_timeout(__u64 word)
+static __always_inline __u32 sweep_timeout(__u64 word)
 {
 	struct lb_meta *meta = meta_get();
 	__u32 state = word & LB_FLOW_KILLED ? LB_FLOW_RESET : LB_FLOW_STATE(word);
 
 	if (!meta || state >= LB_FLOW_STATES)
 		return 0;
-	return meta->timeout_ns[state];
+	return READ_ONCE(meta->timeout[state]);
 }
 
 static __always_inline bool backend_killed(const struct lb_flow *flow)
@@ -51,21 +51,44 @@ static __always_inline bool backend_killed(const struct lb_flow *flow)
 	return backend && READ_ONCE(backend->flags) & LB_BACKEND_KILL;
 }
 
-static __always_inline void sweep_record(__u32 record, struct lb_flow *flow, __u64 now)
+/* A source port that may still have packets under way is kept from the next flow for a while. */
+static __always_inline bool sweep_rest(struct lb_flow *flow, __u32 record, __u64 word, __u32 now)
+{
+	__u32 state = LB_FLOW_STATE(word);
+
+	if (!flow->snat || state == LB_FLOW_CLOSING || state == LB_FLOW_RESTING)
+		return false;
+	if (flow_move(flow, word, LB_FLOW_RESTING, 0)) {
+		WRITE_ONCE(flow->seen, now);
+		flow_unindex(flow, record, word, false);
+	}
+	return true;
+}
+
+static __always_inline void sweep_end(struct lb_flow *flow, __u32 record, __u64 word, __u32 now)
+{
+	__u32 state = LB_FLOW_STATE(word);
+	__u32 backend = flow->backend;
+	bool unanswered = state == LB_FLOW_SYN && flow_is_two_way(flow);
+
+	if (!sweep_rest(flow, record, word, now) && !flow_release(record, flow, word))
+		return;
+	if (unanswered)
+		live_failed(backend);
+}
+
+static __always_inline void sweep_record(__u32 record, struct lb_flow *flow, __u32 now)
 {
 	__u64 word = READ_ONCE(flow->word);
-	__s64 idle = now - READ_ONCE(flow->seen_at);
-	__u64 timeout = sweep_timeout(word);
-	__u32 backend = flow->backend;
+	__s32 idle = now - READ_ONCE(flow->seen);
+	__u32 timeout = sweep_timeout(word);
 
 	if (LB_FLOW_STATE(word) <= LB_FLOW_CLAIMED)
 		return;
 	if (backend_killed(flow))
 		flow_kill(flow, word);
-	if (!timeout || idle <= (__s64)timeout)
-		return;
-	if (flow_release(record, flow, word) && LB_FLOW_STATE(word) == LB_FLOW_SYN)
-		live_failed(backend);
+	if (timeout && idle > (__s32)timeout)
+		sweep_end(flow, record, word, now);
 }
 
 /* Round the records; <i> is at most their number. */
@@ -91,7 +114,7 @@ static long sweep_step(__u32 i, struct sweep *sweep)
 static __always_inline int sweep_some(__u32 most)
 {
 	struct lb_meta *meta = meta_get();
-	struct sweep sweep = {.now = bpf_ktime_get_ns()};
+	struct sweep sweep = {.now = ticks_now()};
 
 	if (!meta)
 		return -1;
@@ -103,7 +126,8 @@ static __always_inline int sweep_some(__u32 most)
 		most = sweep.limit;
 	bpf_loop(most, sweep_step, &sweep, 0);
 	WRITE_ONCE(meta->sweep_next, sweep_record_at(&sweep, most));
-	WRITE_ONCE(meta->swept_at, sweep.now);
+	WRITE_ONCE(meta->swept_ticks, sweep.now);
+	WRITE_ONCE(meta->swept_at, bpf_ktime_get_ns());
 	return 0;
 }
 

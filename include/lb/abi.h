@@ -4,7 +4,8 @@
  *
  * Owns: nothing; this is memory layout only. Fixed width, explicit padding, no behaviour.
  * Byte order: fields of type __be16/__be32 and struct lb_ip are in network order, all others in
- * host order. Times are nanoseconds of CLOCK_MONOTONIC unless the name says otherwise.
+ * host order. Times are ticks (the kernel's jiffies64, see lb_meta.tick_ns) unless they say
+ * nanoseconds.
  * May know: nothing but <linux/types.h>. Both sides include it; neither side may extend it.
  */
 #ifndef LB_ABI_H
@@ -14,14 +15,16 @@
 
 /* Changed when flow records, the index or ids change: pinned state of another number is not
  * adopted. */
-#define LB_FLOW_ABI 1
+#define LB_FLOW_ABI 2
 /* Changed when anything else here changes: those maps are rebuilt from the configuration. */
-#define LB_CTL_ABI 1
+#define LB_CTL_ABI 2
 
 #define LB_META_MAGIC 0x6c62643aU /* "lbd:" */
+#define LB_HASH_KEYS  12
 
 /* Limits. The sizes of the maps are chosen at load time, up to these. */
 #define LB_MAX_SERVICES	 4096	    /* services; ids 1..LB_MAX_SERVICES - 1 */
+#define LB_MAX_LISTENERS 8192	    /* entries of lb_services: addresses, with and without ports */
 #define LB_MAX_POOLS	 4096	    /* ids 1..LB_MAX_POOLS - 1 */
 #define LB_MAX_BACKENDS	 65536	    /* ids 1..LB_MAX_BACKENDS - 1; 0 is "none" */
 #define LB_MAX_SLOTS	 (1U << 20) /* backend ids in the arena shared by all pools' tables */
@@ -30,6 +33,9 @@
 #define LB_MAX_TABLE	 65521 /* slots of one pool's table */
 #define LB_LEAST_EXACT	 256   /* least-connections looks at every member up to this many */
 #define LB_NAME_LEN	 64    /* object names with their NUL */
+#define LB_MAX_SNAT	 1024  /* source addresses of snat services; rows 1..LB_MAX_SNAT - 1 */
+#define LB_MAX_PREFIXES	 65536 /* allow and deny prefixes of all services */
+#define LB_HEAD_LEN	 128   /* bytes kept of the last packet of a verdict */
 
 /* An address of either family; IPv4 is mapped: ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). */
 struct lb_ip {
@@ -40,7 +46,8 @@ struct lb_ip {
 	};
 };
 
-enum lb_proto { LB_PROTO_TCP = 6, LB_PROTO_UDP = 17 };
+/* ICMP, for either family: an entry of lb_services with port 0, whose address answers echo. */
+enum lb_proto { LB_PROTO_ICMP = 1, LB_PROTO_TCP = 6, LB_PROTO_UDP = 17 };
 
 enum lb_forward {
 	LB_FORWARD_NAT = 0,
@@ -56,13 +63,15 @@ enum lb_forward {
  *   TABLE_HASH   the flow's hash indexes the slot table (maglev; source-hash with client_only)
  *   LEAST        lowest (open + pending) / weight over the members (least-connections)
  *   TWO          the better of two members drawn at random (random-two)
- * For LEAST and TWO the table lists every member once.
+ *   LATENCY      the one of two that answers SYNs faster (least-latency)
+ * For LEAST, TWO and LATENCY the table lists every member once.
  */
 enum lb_choice {
 	LB_CHOICE_TABLE_NEXT = 0,
 	LB_CHOICE_TABLE_HASH,
 	LB_CHOICE_LEAST,
 	LB_CHOICE_TWO,
+	LB_CHOICE_LATENCY,
 };
 
 /* ---- lb_services: hash, lb_service_key -> lb_service -------------------------------------- */
@@ -77,14 +86,52 @@ struct lb_service_key {
 
 #define LB_SERVICE_NO_FLOW_DROP (1U << 0) /* non-SYN without a flow: drop instead of RST */
 #define LB_SERVICE_NO_FLOW_PASS (1U << 1) /* ... pass to the stack instead of RST */
+#define LB_SERVICE_ALLOW_ONLY	(1U << 2) /* a source without a prefix in lb_prefixes is denied */
+#define LB_SERVICE_PREFIXES	(1U << 3) /* lb_prefixes has entries of this service */
 
 struct lb_service {
 	__u32 id;
-	__u32 pool;   /* index into lb_pools */
-	__u32 flags;  /* LB_SERVICE_* */
-	__u8 forward; /* enum lb_forward */
-	__u8 pad[3];
+	__u32 pool;	 /* index into lb_pools */
+	__u32 flags;	 /* LB_SERVICE_* */
+	__u8 forward;	 /* enum lb_forward */
+	__u8 rate_bits4; /* sources that share a limit: prefix length, IPv4 */
+	__u8 rate_bits6; /* ... and IPv6 */
+	__u8 pad;
+	__u16 snat; /* first of its rows in lb_snat */
+	__u16 n_snat;
+	__u32 rate_new;		/* new flows a source may open in rate_ticks; 0: any number */
+	__u32 rate_ticks;	/* ticks of the kernel, see lb_meta */
 	char name[LB_NAME_LEN]; /* for people and for adoption after a restart */
+};
+
+/* ---- lb_ends: mmapable array of 64-bit words, a Bloom filter ------------------------------- */
+
+/*
+ * Which (address, port, protocol) may be a service's or a backend's: a packet whose destination and
+ * source both are none is not looked up any further. Two bits an end, by lb_end_hash(). Bits are
+ * set before a service or backend is written, and cleared when no end needs them any more.
+ */
+#define LB_ENDS_BITS  (1U << 19)
+#define LB_ENDS_WORDS (LB_ENDS_BITS / 64)
+
+/* ---- lb_snat: mmapable array, row -> lb_snat ------------------------------------------------ */
+
+/* A source address of snat flows. A row is not given to another address while flows may name it. */
+struct lb_snat {
+	struct lb_ip addr;
+	__u16 first_port; /* host order */
+	__u16 n_ports;
+	__u32 next; /* written by BPF: where the next search begins, so that ports rest longest */
+};
+
+/* ---- lb_prefixes: LPM trie, lb_prefix_key -> __u32 enum lb_prefix --------------------------- */
+
+enum lb_prefix { LB_PREFIX_ALLOW = 1, LB_PREFIX_DENY = 2 };
+
+struct lb_prefix_key {
+	__u32 bits; /* 32 of the service, then those of the mapped address */
+	__be32 service;
+	struct lb_ip addr;
 };
 
 /* ---- lb_pools: mmapable array, pool id -> lb_pool ----------------------------------------- */
@@ -125,10 +172,11 @@ struct lb_backend {
 	struct lb_ip addr;
 	__be16 port; /* 0: the service's own port */
 	__u16 zone;
-	__u32 flags;	  /* LB_BACKEND_*; one aligned store */
-	__u32 pool;	  /* pool id; identity is (pool name, addr, port) */
-	__u32 weight;	  /* 0..256 */
-	__u64 removed_at; /* tombstones */
+	__u32 flags;	     /* LB_BACKEND_*; one aligned store */
+	__u32 pool;	     /* pool id; identity is (pool name, addr, port) */
+	__u32 weight;	     /* 0..256 */
+	__u64 removed_at;    /* tombstones */
+	struct lb_ip source; /* ours on the way to it: the outer source of tunnels; 0: none known */
 	char name[LB_NAME_LEN];
 };
 
@@ -145,7 +193,9 @@ struct lb_live {
 	__u64 pending_in;  /* SYNs sent to the backend */
 	__u64 pending_out; /* ... and answered, refused or expired */
 	__u64 failed;	   /* flows refused by the backend or unanswered */
-	__u64 pad_kernel[3];
+	__u64 pmtu;	   /* {ticks when it was learnt:32 | bytes:32} of the way to it, 0: none */
+	__u64 syn_us;	   /* moving average from SYN to SYN-ACK, microseconds; 0: none yet */
+	__u64 pad_kernel;
 
 	__u64 proxy_opened; /* requests in flight and relay connections */
 	__u64 proxy_closed;
@@ -156,7 +206,7 @@ struct lb_live {
 	__u64 pad_proxy[2];
 };
 
-/* ---- lb_index: hash, lb_flow_key -> __u64 LB_REF(record, generation) ---------------------- */
+/* ---- lb_index: mmapable array of buckets ---------------------------------------------------- */
 
 /*
  * The packet as it arrives: source and destination of the frame on the wire. Every two-way flow
@@ -172,9 +222,30 @@ struct lb_flow_key {
 	__u8 pad;
 };
 
-#define LB_REF(record, generation) (((__u64)(generation) << 32) | (__u32)(record))
-#define LB_REF_RECORD(ref)	   ((__u32)(ref))
-#define LB_REF_GENERATION(ref)	   ((__u32)((ref) >> 32))
+/*
+ * A cache line of eight entries. The hash of a key (bpf/hash.h) gives two buckets and a tag; an
+ * entry lies in one of them. An entry is {tag:16 | generation:24 | record + 1:24}, 0 is free. What
+ * it names is known only when the key was compared with the record's.
+ */
+#define LB_BUCKET_ENTRIES 8
+
+struct lb_bucket {
+	__u64 entry[LB_BUCKET_ENTRIES];
+};
+
+#define LB_ENTRY_RECORD_BITS	   24
+#define LB_ENTRY_RECORD(entry)	   ((__u32)((entry) & ((1U << LB_ENTRY_RECORD_BITS) - 1)) - 1)
+#define LB_ENTRY_GENERATION(entry) ((__u32)((entry) >> LB_ENTRY_RECORD_BITS) & 0xffffff)
+#define LB_ENTRY_TAG(entry)	   ((__u16)((entry) >> 48))
+#define LB_ENTRY(tag, generation, record) \
+	((__u64)(__u16)(tag) << 48 | (__u64)((generation)&0xffffff) << LB_ENTRY_RECORD_BITS | \
+	 ((record) + 1))
+
+/* Three buckets for eight flows: two thirds full with a full table. */
+#define LB_BUCKETS(max_flows) ((max_flows) / 8 * 3 + 3)
+
+/* Inserting is serial by key: locks by hash, held for one insertion. */
+#define LB_INDEX_LOCKS 4096
 
 /* ---- lb_flows: mmapable array, record -> lb_flow ------------------------------------------ */
 
@@ -189,6 +260,9 @@ struct lb_flow_key {
  *   FIN_BACKEND  the backend has sent FIN
  *   CLOSING      both have; the last ACKs and retransmissions pass
  *   RESET        a valid RST was seen; lingers briefly
+ *   UDP_NEW      no reply yet; in one-way modes, fewer than three packets
+ *   UDP_OPEN     a reply was seen; in one-way modes, the third packet
+ *   RESTING      a snat flow that ended without both FINs: keeps its port from reuse
  */
 enum lb_flow_state {
 	LB_FLOW_FREE = 0,
@@ -200,6 +274,9 @@ enum lb_flow_state {
 	LB_FLOW_FIN_BACKEND,
 	LB_FLOW_CLOSING,
 	LB_FLOW_RESET,
+	LB_FLOW_UDP_NEW,
+	LB_FLOW_UDP_OPEN,
+	LB_FLOW_RESTING,
 	LB_FLOW_STATES
 };
 
@@ -207,36 +284,40 @@ enum lb_flow_state {
 #define LB_FLOW_COUNTED		 (1ULL << 8) /* who sets it adds to opened, who clears it to closed */
 #define LB_FLOW_PENDING		 (1ULL << 9)  /* the same for pending_in and pending_out */
 #define LB_FLOW_KILLED		 (1ULL << 10) /* the next packet of either side is answered by RST */
+#define LB_FLOW_SEEN_TWICE	 (1ULL << 11) /* one-way modes: the next packet proves the client */
 #define LB_FLOW_STATE(word)	 ((__u32)((word)&0xff))
 #define LB_FLOW_GENERATION(word) ((__u32)((word) >> 32))
 
 /*
  * Where the packets of one direction go: a cached bpf_fib_lookup. Good while it is under a second
- * old and not older than lb_meta.hops_changed_ms.
+ * old and not older than lb_meta.hops_changed.
  */
 struct lb_hop {
 	__u8 dmac[6];
 	__u8 smac[6];
 	__u32 ifindex;	/* 0: unknown */
-	__u16 asked_at; /* monotonic ms >> LB_HOP_SHIFT, low 16 bits */
+	__u16 asked_at; /* ticks >> LB_HOP_SHIFT, low 16 bits */
 	__u16 mtu;	/* of the route, at most 65535 */
 };
 
-#define LB_HOP_SHIFT 4
+#define LB_HOP_SHIFT 2
 
 struct lb_flow {
 	__u64 word;    /* state word, see above */
-	__u64 seen_at; /* coarse monotonic ns of the last packet */
+	__u32 seen;    /* ticks at the last packet, low 32 bits */
+	__u16 backend; /* id */
+	__u16 service; /* id */
 	struct lb_ip client;
 	struct lb_ip vip;
 	__be16 client_port;
 	__be16 vip_port;
 	__be16 backend_port;
-	__u16 backend; /* id */
+	__be16 source_port; /* what the backend sees: the client's, but with snat */
 	__u16 zone;
 	__u8 proto;
-	__u8 forward;  /* enum lb_forward */
-	__u32 service; /* id */
+	__u8 forward; /* enum lb_forward */
+	__u16 snat;   /* row of lb_snat, 0: none */
+	__u16 pad;
 	/* Second cache line. */
 	struct lb_ip backend_addr;
 	struct lb_hop to_backend;
@@ -254,6 +335,33 @@ struct lb_flow {
  */
 #define LB_FREE_CELL(ticket, record) (((__u64)((__u32)(ticket) + 1) << 32) | (__u32)(record))
 
+/* ---- lb_half: array of __u64, half-open flows, oldest first --------------------------------- */
+
+/*
+ * A ring like lb_free: who opens a flow puts {generation:32 | record:32} at lb_meta.half_tail and
+ * ends the half-open flow it finds there. So no more than the ring holds are half-open, and a flood
+ * ends its own flows first.
+ */
+#define LB_HALF_FLOWS(max_flows) ((max_flows) / 4 + 1)
+
+/* ---- lb_frags: array of lb_frag, by hash ---------------------------------------------------- */
+
+/* Which flow a fragmented packet belongs to, known from its first fragment. Valid for 2 s. */
+struct lb_frag {
+	struct lb_ip saddr;
+	struct lb_ip daddr;
+	__u32 id; /* as in the packet */
+	__u16 zone;
+	__u8 proto;
+	__u8 pad;
+	__u32 seen;   /* ticks, low 32 bits */
+	__u32 record; /* of its flow */
+	__u32 generation;
+	__u32 sequence; /* odd while it is written */
+};
+
+#define LB_FRAGS 16384
+
 /* ---- lb_timer: the sweep's timer ---------------------------------------------------------- */
 /* ---- lb_devs: DEVMAP_HASH, ifindex -> ifindex, where XDP may redirect to ------------------- */
 
@@ -270,19 +378,45 @@ struct lb_meta {
 	__u32 max_flows;
 	__u64 netns; /* inode of the network namespace */
 	__u64 hash_seed;
-	__u64 heartbeat_at;    /* daemon */
-	__u64 swept_at;	       /* BPF: end of the last sweep tick */
-	__u64 live_flows;      /* BPF: records in use */
-	__u32 fresh;	       /* BPF: records [0, fresh) were handed out at least once */
-	__u32 sweep_next;      /* BPF: where the next tick starts */
-	__u32 hops_changed_ms; /* low 32 bits of monotonic ms: cached hops older than this are asked
-				  again */
+	__u64 heartbeat_at;	       /* daemon, CLOCK_MONOTONIC ns */
+	__u64 swept_at;		       /* BPF: end of the last sweep tick, CLOCK_MONOTONIC ns */
+	__u64 live_flows;	       /* BPF: records in use */
+	__u32 fresh;		       /* BPF: records [0, fresh) were handed out at least once */
+	__u32 sweep_next;	       /* BPF: where the next tick starts */
+	__u32 hops_changed;	       /* ticks: cached hops asked before this are asked again */
+	__u32 swept_ticks;	       /* BPF: ticks at swept_at */
+	__u32 tick_ns;		       /* length of a tick: the kernel's jiffies, measured once */
+	__u32 hop_ttl;		       /* a second in ticks >> LB_HOP_SHIFT */
+	__u32 second;		       /* a second in ticks */
+	__u32 n_buckets;	       /* LB_BUCKETS(max_flows) */
+	__u32 timeout[LB_FLOW_STATES]; /* ticks a record in this state may be idle; 0: for ever */
 	__u32 pad;
-	__u64 timeout_ns[LB_FLOW_STATES]; /* idle time after which a record in this state ends;
-					     0: never */
+	__u64 hash_keys[LB_HASH_KEYS]; /* secret and odd; for ever: the index depends on them */
 	char build[LB_NAME_LEN];
 	__u64 free_head; /* BPF: tickets of lb_free */
 	__u64 free_tail; /* BPF */
+	__u64 half_tail; /* BPF: tickets of lb_half */
+};
+
+/* ---- lb_events: ring buffer of lb_event; lb_heads: array by verdict ------------------------- */
+
+struct lb_event {
+	__u64 at; /* CLOCK_MONOTONIC ns */
+	struct lb_flow_key key;
+	__u32 verdict;
+	__u32 ifindex;
+	__u16 service;
+	__u16 backend;
+	__u32 bytes;
+};
+
+/* The last packet that got a verdict; not kept for the frequent ones (bpf/event.h). */
+struct lb_head {
+	__u64 at; /* CLOCK_MONOTONIC ns; 0: none yet */
+	__u32 ifindex;
+	__u16 bytes; /* of the frame */
+	__u16 kept;  /* of data */
+	__u8 data[LB_HEAD_LEN];
 };
 
 /* ---- Counters ------------------------------------------------------------------------------ */
@@ -320,13 +454,21 @@ struct lb_traffic {
 	X(BAD_STATE, "bad_state", "dropped: a flag or sequence number that fits no flow state") \
 	X(MALFORMED, "malformed", \
 	  "dropped: a header of a service's packet is truncated or contradicts itself") \
-	X(FRAGMENT, "fragment", "passed: a fragment") \
+	X(FRAG_UNKNOWN, "frag_unknown", "dropped: a fragment whose first one was not seen") \
 	X(TTL_EXPIRED, "ttl_expired", "passed: hop limit reached zero; the stack answers") \
-	X(TOO_BIG, "too_big", "passed: larger than the next hop's MTU; the stack answers") \
+	X(TOO_BIG, "too_big", "answered: larger than the way to its next hop takes") \
 	X(RATE_LIMITED, "rate_limited", \
-	  "dropped: a RST would have gone over the limit of replies") \
-	X(UNSUPPORTED, "unsupported", \
-	  "dropped: the service's forward mode is not built into this program") \
+	  "dropped: an answer to it would have gone over the limit of answers") \
+	X(UNTRACKED, "untracked", "sent to a backend by hash, without a flow record") \
+	X(ICMP_FORWARDED, "icmp_forwarded", "an ICMP error about a flow, sent to its other side") \
+	X(ICMP_UNKNOWN, "icmp_unknown", "passed: an ICMP message about no flow") \
+	X(ECHO, "echo", "answered: an ICMP echo request to a service's address") \
+	X(TUNNEL_ERROR, "tunnel_error", "taken: an ICMP error about our own outer header") \
+	X(SNAT_EXHAUSTED, "snat_exhausted", \
+	  "refused: no source port is free towards the backends tried") \
+	X(NO_NEIGHBOUR, "no_neighbour", "dropped: the link address of a dsr backend is not known") \
+	X(DENIED, "denied", "dropped: the source's prefix is denied") \
+	X(SOURCE_RATE, "source_rate", "dropped: the source opens new flows too fast") \
 	X(INTERNAL, "internal", "passed: a helper or map failed that cannot fail")
 
 enum lb_verdict {
@@ -337,11 +479,12 @@ enum lb_verdict {
 };
 
 _Static_assert(sizeof(struct lb_service_key) == 24, "no hidden padding");
-_Static_assert(sizeof(struct lb_service) == 80, "no hidden padding");
+_Static_assert(sizeof(struct lb_service) == 92, "no hidden padding");
 _Static_assert(sizeof(struct lb_pool) == 96, "no hidden padding");
 _Static_assert(sizeof(struct lb_slot_line) == 8, "one array element");
-_Static_assert(sizeof(struct lb_backend) == 104, "no hidden padding");
+_Static_assert(sizeof(struct lb_backend) == 120, "no hidden padding");
 _Static_assert(sizeof(struct lb_live) == 128, "two cache lines");
+_Static_assert(sizeof(struct lb_bucket) == 64, "one cache line");
 _Static_assert(sizeof(struct lb_flow_key) == 40, "no hidden padding");
 _Static_assert(sizeof(struct lb_flow) == 128, "two cache lines");
 _Static_assert(sizeof(struct lb_traffic) == 32, "no hidden padding");

@@ -33,7 +33,7 @@ static uint32_t pick(const struct balancer *balancer, const struct pick_key *key
 /* The kernel has no average yet: it goes by connections. */
 const struct algorithm_ops least_latency_ops = {
 	.name = "least-latency",
-	.choice = LB_CHOICE_LEAST,
+	.choice = LB_CHOICE_LATENCY,
 	.table = table_of_members,
 	.pick = pick,
 };

@@ -157,6 +157,7 @@ void config_free(struct config *config)
 		free(config->pools[i].pool.backends);
 	for (uint32_t i = 0; i < config->n_services; i++) {
 		free(config->services[i].listen);
+		free(config->services[i].snat);
 		free(config->services[i].routes);
 	}
 	free(config->pools);

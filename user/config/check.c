@@ -16,7 +16,7 @@ static struct place at_key(const struct subject *subject, const char *key)
 	return place_at_key(&subject->place, key);
 }
 
-/* ---- What this version does not do yet; each line can be lifted alone ----------------------- */
+/* ---- The kernel path ------------------------------------------------------------------------ */
 
 /* A packet is looked up by its whole destination: a wildcard would never match one. */
 static void check_kernel_listen(const struct subject *subject, uint32_t i)
@@ -25,14 +25,40 @@ static void check_kernel_listen(const struct subject *subject, uint32_t i)
 	struct place place =
 		place_child(&subject->place, listen_node(subject->place.doc, i), "listen");
 
-	if (!addr_is_ipv4(addr))
-		complain(subject->build, &place,
-			 "IPv6 is not supported on the kernel path by this version: use 'path: "
-			 "proxy'");
-	else if (addr_is_any(addr))
+	if (addr_is_any(addr))
 		complain(subject->build, &place,
 			 "the kernel path needs one address, not a wildcard: name the address that "
 			 "clients connect to, or use 'path: proxy'");
+}
+
+/* Each family that is listened on needs a source of its own. */
+static void check_snat(const struct subject *subject)
+{
+	const struct service_spec *service = subject->service;
+	struct place place = at_key(subject, "snat-addresses");
+	bool v4 = false;
+	bool v6 = false;
+
+	if (service->forward != FORWARD_SNAT && doc_get(subject->place.doc, "snat-addresses"))
+		complain(subject->build, &place,
+			 "'snat-addresses' are for 'forward: snat': remove them");
+	if (service->forward != FORWARD_SNAT)
+		return;
+	for (uint32_t i = 0; i < service->n_snat; i++) {
+		v4 = v4 || addr_is_ipv4(&service->snat[i]);
+		v6 = v6 || !addr_is_ipv4(&service->snat[i]);
+	}
+	for (uint32_t i = 0; i < service->n_listen; i++) {
+		bool four = addr_is_ipv4(&service->listen[i]);
+
+		if (four ? v4 : v6)
+			continue;
+		complain(subject->build, &subject->place,
+			 "'forward: snat' needs 'snat-addresses' with %s, the source that backends "
+			 "will see",
+			 four ? "an IPv4 address" : "an IPv6 address");
+		return;
+	}
 }
 
 static void check_supported(const struct subject *subject)
@@ -40,19 +66,14 @@ static void check_supported(const struct subject *subject)
 	const struct service_spec *service = subject->service;
 	struct place place;
 
-	if (service->protocol == PROTOCOL_UDP) {
-		place = at_key(subject, "protocol");
+	if (service->path == PATH_PROXY && service->protocol == PROTOCOL_UDP) {
+		place = at_key(subject, "path");
 		complain(subject->build, &place,
-			 "'protocol: udp' is not supported by this version: use tcp");
+			 "'protocol: udp' needs 'path: kernel': the proxy relays TCP");
 	}
 	if (service->path != PATH_KERNEL)
 		return;
-	if (service->forward != FORWARD_NAT) {
-		place = at_key(subject, "forward");
-		complain(subject->build, &place,
-			 "'forward: %s' is not supported by this version: use nat",
-			 strtable_name(&forward_names, (int)service->forward));
-	}
+	check_snat(subject);
 	if (doc_get(subject->place.doc, "timeouts")) {
 		place = at_key(subject, "timeouts");
 		complain_key(subject->build, &place, "'timeouts' are for 'path: proxy': remove it");
@@ -121,6 +142,43 @@ static void check_missing_pool(const struct subject *subject, const struct place
 		complain(subject->build, place, "there is no pool '%s': add it under pools", name);
 }
 
+/* Where the packet reaches the backend as the client sent it, its port is the service's. */
+static bool port_fits(const struct service_spec *service, const struct backend_spec *backend)
+{
+	for (uint32_t i = 0; i < service->n_listen; i++) {
+		if (backend->addr.port && service->listen[i].port != backend->addr.port)
+			return false;
+	}
+	return true;
+}
+
+static bool family_fits(const struct service_spec *service, const struct backend_spec *backend)
+{
+	for (uint32_t i = 0; i < service->n_listen; i++) {
+		if (addr_is_ipv4(&service->listen[i]) != addr_is_ipv4(&backend->addr))
+			return false;
+	}
+	return true;
+}
+
+static void check_forward(const struct subject *subject, const struct place *place,
+			  const struct pool_spec *pool, const struct backend_spec *backend)
+{
+	const struct service_spec *service = subject->service;
+	const char *forward = strtable_name(&forward_names, (int)service->forward);
+
+	if (service->forward >= FORWARD_DSR && !port_fits(service, backend))
+		complain(subject->build, place,
+			 "backend '%s' of pool '%s' has another port than the service: 'forward: "
+			 "%s' changes none; use nat or snat",
+			 backend->name, pool->name, forward);
+	if (service->forward <= FORWARD_DSR && !family_fits(service, backend))
+		complain(subject->build, place,
+			 "backend '%s' of pool '%s' and the service's address are of different "
+			 "families: 'forward: %s' cannot change that; use ipip or gue",
+			 backend->name, pool->name, forward);
+}
+
 static void check_backends_of(const struct subject *subject, const struct place *place,
 			      const struct pool_spec *pool)
 {
@@ -133,12 +191,8 @@ static void check_backends_of(const struct subject *subject, const struct place 
 			complain(subject->build, place,
 				 "backend '%s' of pool '%s' has no port: the proxy path needs one",
 				 backend->name, pool->name);
-		if (kernel && !addr_is_ipv4(&backend->addr))
-			complain(subject->build, place,
-				 "backend '%s' of pool '%s' is IPv6: not supported on the kernel "
-				 "path by "
-				 "this version",
-				 backend->name, pool->name);
+		if (kernel)
+			check_forward(subject, place, pool, backend);
 	}
 }
 

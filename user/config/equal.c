@@ -36,12 +36,12 @@ bool backend_spec_equal(const struct backend_spec *a, const struct backend_spec 
 	       strcmp(a->name, b->name) == 0;
 }
 
-static bool listen_equal(const struct service_spec *a, const struct service_spec *b)
+static bool addrs_equal(const struct addr *a, uint32_t n_a, const struct addr *b, uint32_t n_b)
 {
-	if (a->n_listen != b->n_listen)
+	if (n_a != n_b)
 		return false;
-	for (uint32_t i = 0; i < a->n_listen; i++) {
-		if (!addr_equal(&a->listen[i], &b->listen[i]))
+	for (uint32_t i = 0; i < n_a; i++) {
+		if (!addr_equal(&a[i], &b[i]))
 			return false;
 	}
 	return true;
@@ -70,6 +70,8 @@ static bool timeouts_equal(const struct timeouts_spec *a, const struct timeouts_
 bool service_spec_equal(const struct service_spec *a, const struct service_spec *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->protocol == b->protocol && a->path == b->path &&
-	       a->forward == b->forward && a->enabled == b->enabled && listen_equal(a, b) &&
-	       routes_equal(a, b) && timeouts_equal(&a->timeouts, &b->timeouts);
+	       a->forward == b->forward && a->enabled == b->enabled &&
+	       addrs_equal(a->listen, a->n_listen, b->listen, b->n_listen) &&
+	       addrs_equal(a->snat, a->n_snat, b->snat, b->n_snat) && routes_equal(a, b) &&
+	       timeouts_equal(&a->timeouts, &b->timeouts);
 }

@@ -9,6 +9,7 @@
 
 #define MAX_LISTEN 64
 #define MAX_ROUTES 1024
+#define MAX_SNAT   64
 #define DAY_MS	   86400000
 
 const struct doc *listen_node(const struct doc *service, uint32_t i)
@@ -58,6 +59,45 @@ static void read_listen(struct build *build, const struct place *place, void *ou
 		struct place at = place_child(place, child, "listen");
 
 		read_listen_one(build, &at, service);
+	}
+}
+
+static void read_snat_one(struct build *build, const struct place *place,
+			  struct service_spec *service)
+{
+	struct addr *addr = &service->snat[service->n_snat];
+	const char *why;
+
+	if (!expect_kind(build, place, DOC_SCALAR))
+		return;
+	why = addr_parse(slice_of(place->doc->text), false, addr);
+	if (!why && addr->port)
+		why = "give the address alone: ports are chosen";
+	if (!why && addr_is_any(addr))
+		why = "name an address of this host";
+	if (why)
+		complain(build, place, "'snat-addresses: %.64s': %s", place->doc->text, why);
+	else
+		service->n_snat++;
+}
+
+static void read_snat(struct build *build, const struct place *place, void *out)
+{
+	struct service_spec *service = out;
+	uint32_t n = doc_count(place->doc);
+
+	if (!expect_kind(build, place, DOC_LIST))
+		return;
+	if (n == 0 || n > MAX_SNAT) {
+		complain(build, place, "'snat-addresses': from 1 to %d of them", MAX_SNAT);
+		return;
+	}
+	service->snat = build_array(build, n, sizeof(*service->snat));
+	for (const struct doc *child = place->doc->first; service->snat && child;
+	     child = child->next) {
+		struct place at = place_child(place, child, "address");
+
+		read_snat_one(build, &at, service);
 	}
 }
 
@@ -151,7 +191,7 @@ static const struct key service_keys[] = {
 	{"timeouts", KEY_OBJECT, FIELD(timeouts), 0, 0, NULL, read_timeouts},
 	{"max-connections", KEY_LATER, 0, 0, 0, NULL, NULL},
 	{"flow-timeouts", KEY_LATER, 0, 0, 0, NULL, NULL},
-	{"snat-addresses", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"snat-addresses", KEY_OBJECT, 0, 0, 0, NULL, read_snat},
 	{"allow", KEY_LATER, 0, 0, 0, NULL, NULL},
 	{"deny", KEY_LATER, 0, 0, 0, NULL, NULL},
 	{"rate", KEY_LATER, 0, 0, 0, NULL, NULL},

@@ -17,6 +17,9 @@ static const char *const state_texts[] = {
 	[LB_FLOW_FIN_BACKEND] = "fin-backend",
 	[LB_FLOW_CLOSING] = "closing",
 	[LB_FLOW_RESET] = "reset",
+	[LB_FLOW_UDP_NEW] = "udp-new",
+	[LB_FLOW_UDP_OPEN] = "udp-open",
+	[LB_FLOW_RESTING] = "resting",
 };
 static const struct strtable state_names = STRTABLE(state_texts);
 
@@ -77,7 +80,6 @@ static json_t *flow_json(const struct walk *walk, const struct lb_flow *flow, co
 	const struct backend_check *check = known ? known->user : NULL;
 	char client_text[ADDR_TEXT_LEN];
 	char vip_text[ADDR_TEXT_LEN];
-	uint64_t now = clock_ns();
 
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b}", "service",
 			 ids_name(&walk->lb->service_ids, flow->service), "client",
@@ -86,8 +88,8 @@ static json_t *flow_json(const struct walk *walk, const struct lb_flow *flow, co
 			 check ? pool_spec(check->entry->pool)->name : "", "protocol",
 			 flow->proto == LB_PROTO_UDP ? "udp" : "tcp", "state",
 			 strtable_name(&state_names, (int)LB_FLOW_STATE(flow->word)), "idle_ms",
-			 (json_int_t)(now > flow->seen_at ? (now - flow->seen_at) / 1000000 : 0),
-			 "counted", (flow->word & LB_FLOW_COUNTED) != 0);
+			 (json_int_t)dataplane_idle_ms(walk->lb->dataplane, flow), "counted",
+			 (flow->word & LB_FLOW_COUNTED) != 0);
 }
 
 static bool visit(void *ctx, uint32_t record, const struct lb_flow *flow)

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "daemon/load_balancer.h"
+#include "dataplane/decap.h"
 #include "net/rlimit.h"
 #include "net/signal.h"
 
@@ -16,12 +17,16 @@
 
 static const char usage[] =
 	"usage: lbd [-c FILE] [-t] [--fresh] [--teardown] [--version]\n"
+	"       lbd decap attach|detach IFACE\n"
 	"\n"
 	"  -c, --config FILE  read this file instead of " DEFAULT_CONFIG "\n"
 	"  -t, --test         check the file, say what is wrong, and exit\n"
 	"      --fresh        start clean where pinned state has another ABI\n"
 	"      --teardown     detach and unpin everything of this file's pin-path, and exit\n"
 	"      --version      print the version and exit\n"
+	"\n"
+	"decap is for backends of 'forward: ipip' and 'forward: gue': it takes the outer header off\n"
+	"what arrives at IFACE, and stays attached.\n"
 	"\n"
 	"SIGHUP reloads the file. SIGTERM drains the proxy and leaves the kernel path "
 	"forwarding.\n";
@@ -119,6 +124,22 @@ static int teardown(const char *path)
 	return r < 0 ? 1 : 0;
 }
 
+/* argv[0] is "decap". */
+static int decap(int argc, char **argv)
+{
+	struct error err = {0};
+	int r;
+
+	if (argc != 3 || (strcmp(argv[1], "attach") != 0 && strcmp(argv[1], "detach") != 0)) {
+		(void)fputs(usage, stderr);
+		return 2;
+	}
+	r = argv[1][0] == 'a' ? decap_attach(argv[2], &err) : decap_detach(argv[2], &err);
+	if (r < 0)
+		(void)fprintf(stderr, "lbd: %s\n", err.message);
+	return r < 0 ? 1 : 0;
+}
+
 static void on_signal(struct signals *signals, int number)
 {
 	struct error err = {0};
@@ -185,6 +206,8 @@ int main(int argc, char **argv)
 {
 	struct options options = {.config = DEFAULT_CONFIG};
 
+	if (argc > 1 && strcmp(argv[1], "decap") == 0)
+		return decap(argc - 1, argv + 1);
 	if (parse_options(argc, argv, &options) < 0) {
 		(void)fputs(usage, stderr);
 		return 2;

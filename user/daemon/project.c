@@ -22,6 +22,18 @@ static const struct project_pool *find_pool(const struct project *in, const char
 	return NULL;
 }
 
+static bool pool_tunnels(const struct project *in, const struct project_pool *pool)
+{
+	for (uint32_t i = 0; i < in->config->n_services; i++) {
+		const struct service_spec *service = &in->config->services[i];
+
+		if (in_kernel(service) && service->forward >= FORWARD_IPIP &&
+		    strcmp(service->routes[0].pool, pool_spec(pool->pool)->name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool pool_wanted(const struct project *in, const struct project_pool *pool)
 {
 	for (uint32_t i = 0; i < in->config->n_services; i++) {
@@ -32,6 +44,31 @@ static bool pool_wanted(const struct project *in, const struct project_pool *poo
 			return true;
 	}
 	return false;
+}
+
+/* Below what Linux gives to its own connections (ip_local_port_range begins at 32768). */
+#define SNAT_FIRST_PORT 1024
+#define SNAT_PORTS	(32768 - SNAT_FIRST_PORT)
+
+/* Addresses of the other family are for the service's other listeners. */
+static int project_snat(const struct service_spec *spec, struct wanted_service *service)
+{
+	if (spec->n_snat == 0)
+		return 0;
+	service->snat = calloc(spec->n_snat, sizeof(*service->snat));
+	if (!service->snat)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < spec->n_snat; i++) {
+		struct wanted_snat *snat = &service->snat[service->n_snat];
+
+		if (addr_is_ipv4(&spec->snat[i]) != addr_is_ipv4(&service->listen))
+			continue;
+		memcpy(snat->ip, spec->snat[i].ip, sizeof(snat->ip));
+		snat->first_port = SNAT_FIRST_PORT;
+		snat->n_ports = SNAT_PORTS;
+		service->n_snat++;
+	}
+	return 0;
 }
 
 static int project_service(const struct project *in, const struct service_spec *spec,
@@ -47,6 +84,8 @@ static int project_service(const struct project *in, const struct service_spec *
 		service->proto = spec->protocol == PROTOCOL_UDP ? LB_PROTO_UDP : LB_PROTO_TCP;
 		service->forward = (uint8_t)spec->forward;
 		service->pool = pool->id;
+		if (project_snat(spec, service) < 0)
+			return -ENOMEM;
 		(void)snprintf(service->name, sizeof(service->name), "%s", spec->name);
 		if (service->id == 0)
 			return -ENOSPC;
@@ -84,7 +123,7 @@ static void project_backend(const struct project_pool *from, const struct backen
 	(void)snprintf(to->name, sizeof(to->name), "%s", backend->spec.name);
 }
 
-static int project_pool(const struct project_pool *from, struct wanted *wanted)
+static int project_pool(const struct project_pool *from, bool tunnels, struct wanted *wanted)
 {
 	const struct balancer *balancer = from->balancer;
 	struct wanted_pool *to = &wanted->pools[wanted->n_pools++];
@@ -98,8 +137,12 @@ static int project_pool(const struct project_pool *from, struct wanted *wanted)
 	if (!to->slots)
 		return -ENOMEM;
 	balancer_ids(balancer, to->slots);
-	list_for_each (node, pool_all(from->pool))
-		project_backend(from, backend_of(node), &wanted->backends[wanted->n_backends++]);
+	list_for_each (node, pool_all(from->pool)) {
+		struct wanted_backend *backend = &wanted->backends[wanted->n_backends++];
+
+		project_backend(from, backend_of(node), backend);
+		backend->tunnel = tunnels;
+	}
 	return 0;
 }
 
@@ -130,7 +173,9 @@ static int project_pools(const struct project *in, struct wanted *wanted)
 	if (!wanted->backends || !wanted->pools)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < in->n_pools; i++) {
-		int r = pool_wanted(in, &in->pools[i]) ? project_pool(&in->pools[i], wanted) : 0;
+		const struct project_pool *pool = &in->pools[i];
+		int r = pool_wanted(in, pool) ? project_pool(pool, pool_tunnels(in, pool), wanted)
+					      : 0;
 
 		if (r < 0)
 			return r;

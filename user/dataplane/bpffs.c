@@ -133,6 +133,19 @@ int bpffs_pin(int fd, const char *path)
 	return bpf_obj_pin(fd, path) ? -errno : 0;
 }
 
+int bpffs_remove(const char *path)
+{
+	static const char *const dirs[] = {"links", "maps"};
+	char joined[BPFFS_PATH_LEN];
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
+		if (bpffs_join(path, dirs[i], "", joined) == 0 && rmdir(joined) != 0 &&
+		    errno != ENOENT)
+			return -errno;
+	}
+	return rmdir(path) != 0 && errno != ENOENT ? -errno : 0;
+}
+
 int bpffs_each(const char *path, const char *dir, int (*each)(void *ctx, const char *name),
 	       void *ctx)
 {

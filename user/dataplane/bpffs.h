@@ -26,6 +26,8 @@ int bpffs_join(const char *path, const char *dir, const char *name,
 	       char ret_joined[static BPFFS_PATH_LEN]);
 /* Pins <fd> there, in place of what is there. 0 or -errno. */
 int bpffs_pin(int fd, const char *path);
+/* Removes <path> and its subdirectories, which hold no pin any more. 0 or -errno. */
+int bpffs_remove(const char *path);
 /* Calls <each>(ctx, name) for every pin in <path>/<dir>, at most a thousand; no directory: none. */
 int bpffs_each(const char *path, const char *dir, int (*each)(void *ctx, const char *name),
 	       void *ctx);

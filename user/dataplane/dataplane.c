@@ -89,6 +89,17 @@ static int load(struct dataplane *dp, const struct dataplane_spec *spec, struct 
 	return rc;
 }
 
+static int create_meta(struct dataplane *dp, const char *build, struct error *err)
+{
+	struct meta_clock clock;
+	int rc = programs_tick(&dp->programs, &clock.tick_ns, &clock.now);
+
+	if (rc)
+		return error_set(err, rc, "", "cannot read the kernel's clock: %s", strerror(-rc));
+	meta_create(dp->maps.meta, dp->maps.max_flows, &clock, build);
+	return 0;
+}
+
 /* The timer runs the new program's sweep before any link does: see arm in bpf/lb_sweep.bpf.c. */
 static int publish(struct dataplane *dp, const struct dataplane_spec *spec, struct error *err)
 {
@@ -97,7 +108,9 @@ static int publish(struct dataplane *dp, const struct dataplane_spec *spec, stru
 	if (rc)
 		return rc;
 	if (!dp->adopted)
-		meta_create(dp->maps.meta, dp->maps.max_flows, spec->build);
+		rc = create_meta(dp, spec->build, err);
+	if (rc)
+		return rc;
 	rc = programs_arm_sweep(&dp->programs, err);
 	if (rc == 0)
 		rc = maps_publish(&dp->maps, dp->path, err);
@@ -112,6 +125,8 @@ static void start(struct dataplane *dp)
 		.backends = dp->maps.backends,
 		.pools = dp->maps.pools,
 		.slots = dp->maps.lines,
+		.ends = dp->maps.ends,
+		.snat = dp->maps.snat,
 	};
 
 	sync_init(&dp->sync, &kernel_map_ops, &dp->maps, &view);

@@ -86,6 +86,10 @@ void dataplane_service_traffic(struct dataplane *dataplane, uint32_t id,
 void dataplane_backend_traffic(struct dataplane *dataplane, uint16_t id,
 			       struct lb_traffic *ret_traffic);
 const struct lb_meta *dataplane_meta(struct dataplane *dataplane);
+/* How long ago a packet of the flow was seen. */
+uint64_t dataplane_idle_ms(struct dataplane *dataplane, const struct lb_flow *flow);
+/* Ends the flow of a record that each_flow gave: both sides are told by RST. 0 or -errno. */
+int dataplane_kill_flow(struct dataplane *dataplane, uint32_t record, const struct lb_flow *flow);
 /* Every record in use, a copy each; stops when <each> returns false. */
 void dataplane_each_flow(struct dataplane *dataplane,
 			 bool (*each)(void *ctx, uint32_t record, const struct lb_flow *flow),

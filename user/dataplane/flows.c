@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <string.h>
 
+#include "dataplane/meta.h"
 #include "dataplane/state.h"
 
 /* BPF writes while we read: a record that changes hands three times in a row is left out. */
@@ -41,6 +42,18 @@ static bool copy(const struct lb_flow *flow, struct lb_flow *ret_copy)
 			return true;
 	}
 	return false;
+}
+
+uint64_t dataplane_idle_ms(struct dataplane *dp, const struct lb_flow *flow)
+{
+	int32_t ticks = (int32_t)(meta_ticks(dp->maps.meta) - flow->seen);
+
+	return ticks > 0 ? (uint64_t)ticks * dp->maps.meta->tick_ns / 1000000 : 0;
+}
+
+int dataplane_kill_flow(struct dataplane *dp, uint32_t record, const struct lb_flow *flow)
+{
+	return programs_flow_kill(&dp->programs, record, LB_FLOW_GENERATION(flow->word));
 }
 
 void dataplane_each_flow(struct dataplane *dp,

@@ -42,7 +42,7 @@ static void each_service(const struct dataplane *dp, const struct dataplane_iden
 	struct lb_service value;
 	uint8_t told[LB_MAX_SERVICES] = {0};
 
-	for (uint32_t i = 0; fns->service && i < LB_MAX_SERVICES; i++) {
+	for (uint32_t i = 0; fns->service && i < LB_MAX_LISTENERS; i++) {
 		if (kernel_map_ops.service_next((void *)&dp->maps, i ? &prev : NULL, &key,
 						&value) != 0)
 			return;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/addr.h"
 #include "base/clock.h"
 #include "dataplane/maps.h"
 
@@ -31,6 +35,7 @@ static int backend_body(void *ctx, uint16_t id, const struct lb_backend *body)
 	row->pool = body->pool;
 	__atomic_store_n(&row->weight, body->weight, __ATOMIC_RELAXED);
 	row->removed_at = body->removed_at;
+	row->source = body->source;
 	memcpy(row->name, body->name, sizeof(row->name));
 	return 0;
 }
@@ -75,6 +80,45 @@ static int service_delete(void *ctx, const struct lb_service_key *key)
 	const struct maps *maps = ctx;
 
 	return bpf_map_delete_elem(maps->services, key) ? -errno : 0;
+}
+
+static int ends(void *ctx, const uint64_t *words)
+{
+	struct maps *maps = ctx;
+
+	for (uint32_t i = 0; i < LB_ENDS_WORDS; i++)
+		__atomic_store_n(&maps->ends[i], words[i], __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	return 0;
+}
+
+static int snat_put(void *ctx, uint32_t row, const struct lb_snat *value)
+{
+	((struct maps *)ctx)->snat[row] = *value;
+	return 0;
+}
+
+/* A connected datagram socket sends nothing, but has a route and with it an address. */
+static int source(void *ctx, const struct lb_ip *ip, struct lb_ip *ret_source)
+{
+	struct addr to = {.port = htons(9)};
+	struct sockaddr_storage sa;
+	socklen_t len;
+	int fd;
+
+	(void)ctx;
+	memset(ret_source, 0, sizeof(*ret_source));
+	memcpy(to.ip, ip, sizeof(to.ip));
+	len = addr_to_sockaddr(&to, &sa);
+	fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	len = connect(fd, (struct sockaddr *)&sa, len) == 0 ? sizeof(sa) : 0;
+	if (len && getsockname(fd, (struct sockaddr *)&sa, &len) == 0 &&
+	    addr_from_sockaddr(&sa, &to) == 0)
+		memcpy(ret_source, to.ip, sizeof(*ret_source));
+	(void)close(fd);
+	return 0;
 }
 
 static int clear_stats(int fd, uint32_t id)
@@ -135,6 +179,9 @@ const struct map_ops kernel_map_ops = {
 	.pool_body = pool_body,
 	.service_put = service_put,
 	.service_delete = service_delete,
+	.ends = ends,
+	.snat_put = snat_put,
+	.source = source,
 	.backend_clear_stats = backend_clear_stats,
 	.service_clear_stats = service_clear_stats,
 	.service_next = service_next,

@@ -24,6 +24,12 @@ struct map_ops {
 	int (*service_put)(void *ctx, const struct lb_service_key *key,
 			   const struct lb_service *value);
 	int (*service_delete)(void *ctx, const struct lb_service_key *key);
+	/* Bits of lb_ends, LB_ENDS_WORDS words. */
+	int (*ends)(void *ctx, const uint64_t *words);
+	/* A row that no flow names. */
+	int (*snat_put)(void *ctx, uint32_t row, const struct lb_snat *value);
+	/* Ours on the way to <addr>: all 0 if there is no way. */
+	int (*source)(void *ctx, const struct lb_ip *addr, struct lb_ip *ret_source);
 	/* Counters of an id that is given to somebody new. */
 	int (*backend_clear_stats)(void *ctx, uint16_t id);
 	int (*service_clear_stats)(void *ctx, uint32_t id);
@@ -40,6 +46,8 @@ struct map_view {
 	const struct lb_backend *backends; /* LB_MAX_BACKENDS */
 	const struct lb_pool *pools;	   /* LB_MAX_POOLS */
 	const struct lb_slot_line *slots;  /* LB_MAX_SLOTS / 4 */
+	const uint64_t *ends;		   /* LB_ENDS_WORDS */
+	const struct lb_snat *snat;	   /* LB_MAX_SNAT */
 };
 
 #endif

@@ -16,8 +16,8 @@
 #include "dataplane/bpffs.h"
 
 /* Records, ids and the counts of flows: these are adopted together or not at all. */
-static const char *const kept[] = {"lb_flows",	  "lb_index", "lb_free", "lb_live",
-				   "lb_backends", "lb_pools", "lb_meta"};
+static const char *const kept[] = {"lb_flows", "lb_index",    "lb_locks", "lb_free", "lb_half",
+				   "lb_live",  "lb_backends", "lb_pools", "lb_snat", "lb_meta"};
 #define N_KEPT (sizeof(kept) / sizeof(*kept))
 
 bool maps_is_kept(const char *name)
@@ -203,7 +203,7 @@ struct mapping {
 	void **memory;
 };
 
-#define N_MAPPINGS 6
+#define N_MAPPINGS 8
 
 static void mappings(struct maps *maps, struct mapping out[static N_MAPPINGS])
 {
@@ -212,6 +212,8 @@ static void mappings(struct maps *maps, struct mapping out[static N_MAPPINGS])
 		 (void **)&maps->backends},
 		{"lb_pools", LB_MAX_POOLS * sizeof(struct lb_pool), (void **)&maps->pools},
 		{"lb_slots", LB_MAX_SLOTS * sizeof(__u16), (void **)&maps->lines},
+		{"lb_ends", LB_ENDS_WORDS * sizeof(__u64), (void **)&maps->ends},
+		{"lb_snat", LB_MAX_SNAT * sizeof(struct lb_snat), (void **)&maps->snat},
 		{"lb_live", LB_MAX_BACKENDS * sizeof(struct lb_live), (void **)&maps->live},
 		{"lb_flows", maps->max_flows * sizeof(struct lb_flow), (void **)&maps->flows},
 		{"lb_meta", sizeof(struct lb_meta), (void **)&maps->meta},

@@ -44,6 +44,8 @@ struct maps {
 	struct lb_backend *backends;
 	struct lb_pool *pools;
 	struct lb_slot_line *lines;
+	uint64_t *ends; /* LB_ENDS_WORDS */
+	struct lb_snat *snat;
 	struct lb_live *live;
 	struct lb_flow *flows;
 	struct lb_meta *meta;

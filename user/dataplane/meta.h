@@ -11,11 +11,20 @@
 
 #include "lb/abi.h"
 
+/* The kernel's clock of the flow table: see lb_meta. */
+struct meta_clock {
+	uint32_t tick_ns;
+	uint32_t now; /* ticks */
+};
+
 /* Zeroed memory becomes this lbd's; the magic is written last. */
-void meta_create(struct lb_meta *meta, uint32_t max_flows, const char *build);
+void meta_create(struct lb_meta *meta, uint32_t max_flows, const struct meta_clock *clock,
+		 const char *build);
 /* What another daemon left becomes this one's; what BPF writes stays. */
 void meta_adopt(struct lb_meta *meta, const char *build);
 void meta_beat(struct lb_meta *meta);
 void meta_hops_changed(struct lb_meta *meta);
+/* The present tick, as the sweep's last one and the time since tell. */
+uint32_t meta_ticks(const struct lb_meta *meta);
 
 #endif

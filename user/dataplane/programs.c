@@ -16,6 +16,9 @@
 
 #define N_OBJECTS 3
 
+/* The ticks are seen as they begin, within microseconds: four of them tell all usual HZ apart. */
+#define TICKS_MEASURED 4
+
 struct object {
 	const char *name;
 	struct bpf_object *object;
@@ -95,12 +98,14 @@ static int open_all(struct object objects[static N_OBJECTS], uint32_t max_flows,
 	return 0;
 }
 
-/* Each flow has an entry for either direction. */
+/* How many entries a map has that is as large as the flow table, 0: a map of fixed size. */
 static uint32_t entries_of(const char *name, uint32_t max_flows)
 {
 	if (strcmp(name, "lb_flows") == 0 || strcmp(name, "lb_free") == 0)
 		return max_flows;
-	return strcmp(name, "lb_index") == 0 ? 2 * max_flows : 0;
+	if (strcmp(name, "lb_half") == 0)
+		return LB_HALF_FLOWS(max_flows);
+	return strcmp(name, "lb_index") == 0 ? LB_BUCKETS(max_flows) : 0;
 }
 
 static int bind_map(struct bpf_map *map, struct maps *maps, bool remake, struct error *err)
@@ -198,6 +203,10 @@ static int keep_programs(const struct object objects[static N_OBJECTS], struct p
 		rc = keep_program(&objects[2], "lb_sweep_arm", &programs->sweep_arm, err);
 	if (rc == 0)
 		rc = keep_program(&objects[2], "lb_sweep_now", &programs->sweep_now, err);
+	if (rc == 0)
+		rc = keep_program(&objects[2], "lb_clock", &programs->clock, err);
+	if (rc == 0)
+		rc = keep_program(&objects[2], "lb_flow_kill", &programs->flow_kill, err);
 	return rc;
 }
 
@@ -218,7 +227,8 @@ int programs_load(struct programs *programs, struct maps *maps, bool remake, str
 
 void programs_fini(struct programs *programs)
 {
-	const int fds[] = {programs->xdp, programs->tc, programs->sweep_arm, programs->sweep_now};
+	const int fds[] = {programs->xdp,	programs->tc,	 programs->sweep_arm,
+			   programs->sweep_now, programs->clock, programs->flow_kill};
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
 		if (fds[i] >= 0)
@@ -227,9 +237,10 @@ void programs_fini(struct programs *programs)
 	*programs = (struct programs)PROGRAMS_NONE;
 }
 
-static int run(int fd)
+/* The program reads and writes <ctx>. */
+static int run(int fd, void *ctx, uint32_t size)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = ctx, .ctx_size_in = size);
 
 	if (bpf_prog_test_run_opts(fd, &opts) != 0)
 		return -errno;
@@ -238,7 +249,7 @@ static int run(int fd)
 
 int programs_arm_sweep(const struct programs *programs, struct error *err)
 {
-	int rc = run(programs->sweep_arm);
+	int rc = run(programs->sweep_arm, NULL, 0);
 
 	return rc ? error_set(err, rc, "", "cannot start the sweep of the flow table: %s",
 			      strerror(-rc))
@@ -247,5 +258,39 @@ int programs_arm_sweep(const struct programs *programs, struct error *err)
 
 int programs_sweep(const struct programs *programs)
 {
-	return run(programs->sweep_now);
+	return run(programs->sweep_now, NULL, 0);
+}
+
+int programs_flow_kill(const struct programs *programs, uint32_t record, uint32_t generation)
+{
+	struct {
+		uint32_t record;
+		uint32_t generation;
+	} kill = {record, generation};
+
+	return run(programs->flow_kill, &kill, sizeof(kill));
+}
+
+/* As struct clock of bpf/lb_sweep.bpf.c. */
+struct clock {
+	uint64_t ticks;
+	uint64_t ns;
+};
+
+int programs_tick(const struct programs *programs, uint32_t *ret_tick_ns, uint32_t *ret_now)
+{
+	struct clock first;
+	struct clock last;
+	int rc = run(programs->clock, &first, sizeof(first));
+
+	if (rc)
+		return rc;
+	do {
+		rc = run(programs->clock, &last, sizeof(last));
+	} while (rc == 0 && last.ticks - first.ticks < TICKS_MEASURED);
+	if (rc)
+		return rc;
+	*ret_tick_ns = (uint32_t)((last.ns - first.ns) / (last.ticks - first.ticks));
+	*ret_now = (uint32_t)last.ticks;
+	return 0;
 }

@@ -16,11 +16,14 @@ struct programs {
 	int tc;
 	int sweep_arm;
 	int sweep_now;
+	int clock;
+	int flow_kill;
 };
 
 #define PROGRAMS_NONE \
 	{ \
-		.xdp = -1, .tc = -1, .sweep_arm = -1, .sweep_now = -1 \
+		.xdp = -1, .tc = -1, .sweep_arm = -1, .sweep_now = -1, .clock = -1, \
+		.flow_kill = -1 \
 	}
 
 /*
@@ -35,5 +38,9 @@ void programs_fini(struct programs *programs);
 int programs_arm_sweep(const struct programs *programs, struct error *err);
 /* One pass over the flow table, at once. 0 or -errno. */
 int programs_sweep(const struct programs *programs);
+/* Ends a flow if the record still is of that generation. 0 or -errno. */
+int programs_flow_kill(const struct programs *programs, uint32_t record, uint32_t generation);
+/* How long a tick of the kernel is, and the present one. Takes a few ticks. 0 or -errno. */
+int programs_tick(const struct programs *programs, uint32_t *ret_tick_ns, uint32_t *ret_now);
 
 #endif

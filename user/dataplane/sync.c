@@ -99,18 +99,20 @@ static int load(struct sync *sync)
  * leads to it; and what goes away goes the other way round.
  */
 static int write_all(struct sync *sync, const struct wanted *wanted,
-		     const struct service_entry *entries)
+		     const struct service_entry *entries, uint32_t n_entries)
 {
 	int rc = sync_backends_flags(sync, wanted);
 
+	if (rc == 0)
+		rc = sync_ends_write(sync, wanted);
 	if (rc == 0)
 		rc = sync_backends_write(sync, wanted);
 	if (rc == 0)
 		rc = sync_pools_write(sync, wanted);
 	if (rc == 0)
-		rc = sync_services_write(sync, entries, wanted->n_services);
+		rc = sync_services_write(sync, entries, n_entries);
 	if (rc == 0)
-		rc = sync_services_remove(sync, entries, wanted->n_services);
+		rc = sync_services_remove(sync, entries, n_entries);
 	if (rc == 0)
 		rc = sync_pools_remove(sync, wanted);
 	if (rc == 0)
@@ -121,16 +123,17 @@ static int write_all(struct sync *sync, const struct wanted *wanted,
 int sync_write(struct sync *sync, const struct wanted *wanted, struct error *err)
 {
 	struct service_entry *entries = NULL;
+	uint32_t n_entries = 0;
 	int rc = check(wanted, err);
 
 	if (rc)
 		return rc;
-	rc = sync_services_of(wanted, &entries, err);
+	rc = sync_services_of(sync, wanted, &entries, &n_entries, err);
 	if (rc)
 		return rc;
 	rc = load(sync);
 	if (rc == 0)
-		rc = write_all(sync, wanted, entries);
+		rc = write_all(sync, wanted, entries, n_entries);
 	if (rc) {
 		/* What lb_services holds now is unknown: ask it again next time. */
 		sync->loaded = false;
@@ -140,6 +143,6 @@ int sync_write(struct sync *sync, const struct wanted *wanted, struct error *err
 	}
 	free(sync->services);
 	sync->services = entries;
-	sync->n_services = wanted->n_services;
+	sync->n_services = n_entries;
 	return 0;
 }

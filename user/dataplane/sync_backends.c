@@ -20,9 +20,10 @@ static uint32_t wanted_flags(const struct wanted_backend *wanted)
 	return LB_BACKEND_USED | (wanted->eligible ? LB_BACKEND_ELIGIBLE : 0);
 }
 
-static void body_of(const struct wanted_backend *wanted, const struct lb_backend *current,
+static void body_of(const struct sync *sync, const struct wanted_backend *wanted,
 		    struct lb_backend *ret_body)
 {
+	const struct lb_backend *current = row(sync, wanted->id);
 	struct lb_backend body = {
 		.port = wanted->addr.port,
 		.pool = wanted->pool,
@@ -33,6 +34,11 @@ static void body_of(const struct wanted_backend *wanted, const struct lb_backend
 	memcpy(body.name, wanted->name, sizeof(body.name) - 1);
 	if (wanted->tombstone)
 		body.removed_at = current->removed_at ? current->removed_at : clock_ns();
+	/* Packets of its flows still need it. */
+	if (wanted->tombstone)
+		body.source = current->source;
+	else if (wanted->tunnel)
+		(void)sync->ops->source(sync->ctx, &body.addr, &body.source);
 	*ret_body = body;
 }
 
@@ -109,7 +115,7 @@ int sync_backends_flags(struct sync *sync, const struct wanted *wanted)
 		struct lb_backend body;
 		int rc;
 
-		body_of(backend, current, &body);
+		body_of(sync, backend, &body);
 		if (!same_identity(current, &body))
 			continue;
 		if (!backend->tombstone && backend->eligible && (flags & LB_BACKEND_USED))
@@ -140,7 +146,7 @@ static int write_one(struct sync *sync, const struct wanted_backend *wanted)
 	struct lb_backend body;
 	int rc = 0;
 
-	body_of(wanted, current, &body);
+	body_of(sync, wanted, &body);
 	if (!same_identity(current, &body))
 		rc = replace(sync, wanted->id, &body);
 	else if (wanted->tombstone && !(current->flags & LB_BACKEND_TOMBSTONE))
@@ -174,7 +180,7 @@ static int bury(struct sync *sync, const struct wanted_backend *wanted)
 
 	if (current->flags & LB_BACKEND_TOMBSTONE)
 		return 0;
-	body_of(wanted, current, &body);
+	body_of(sync, wanted, &body);
 	rc = sync->ops->backend_body(sync->ctx, wanted->id, &body);
 	if (rc)
 		return rc;

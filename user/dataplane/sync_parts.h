@@ -19,11 +19,21 @@ int sync_pools_load(struct sync *sync);
 int sync_pools_write(struct sync *sync, const struct wanted *wanted);
 int sync_pools_remove(struct sync *sync, const struct wanted *wanted);
 
-/* A sorted list of what is wanted; -EINVAL when two services share a key. */
-int sync_services_of(const struct wanted *wanted, struct service_entry **ret_entries,
-		     struct error *err);
+/*
+ * A sorted list of what is wanted, and of the addresses; -EINVAL when two services share a key.
+ * Source addresses are in lb_snat afterwards.
+ */
+int sync_services_of(struct sync *sync, const struct wanted *wanted,
+		     struct service_entry **ret_entries, uint32_t *ret_count, struct error *err);
 int sync_services_load(struct sync *sync);
 int sync_services_write(struct sync *sync, const struct service_entry *entries, uint32_t count);
 int sync_services_remove(struct sync *sync, const struct service_entry *entries, uint32_t count);
+
+/* Rows of lb_snat with the service's source addresses, one behind the other; 0: it has none. */
+int sync_snat_rows(struct sync *sync, const struct wanted_service *service, uint16_t *ret_first,
+		   struct error *err);
+
+/* Adds the bits of what is wanted; takes bits away only when few of those set are wanted. */
+int sync_ends_write(struct sync *sync, const struct wanted *wanted);
 
 #endif

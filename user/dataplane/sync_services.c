@@ -19,7 +19,8 @@ static const struct service_entry *find(const struct service_entry *entries, uin
 	return count ? bsearch(like, entries, count, sizeof(*like), compare) : NULL;
 }
 
-static void entry_of(const struct wanted_service *wanted, struct service_entry *entry)
+static void entry_of(const struct wanted_service *wanted, uint16_t snat,
+		     struct service_entry *entry)
 {
 	memset(entry, 0, sizeof(*entry));
 	memcpy(entry->key.addr.b, wanted->listen.ip, sizeof(entry->key.addr.b));
@@ -27,40 +28,79 @@ static void entry_of(const struct wanted_service *wanted, struct service_entry *
 	entry->key.proto = wanted->proto;
 	entry->value.id = wanted->id;
 	entry->value.pool = wanted->pool;
+	entry->value.flags = wanted->flags;
 	entry->value.forward = wanted->forward;
+	entry->value.snat = snat;
+	entry->value.n_snat = (uint16_t)wanted->n_snat;
 	memcpy(entry->value.name, wanted->name, sizeof(entry->value.name) - 1);
 }
 
-int sync_services_of(const struct wanted *wanted, struct service_entry **ret_entries,
-		     struct error *err)
+/* The address itself, which answers echo: one entry however many services share it. */
+static void address_of(const struct wanted_service *wanted, struct service_entry *entry)
 {
-	struct service_entry *entries = calloc(wanted->n_services + 1, sizeof(*entries));
+	memset(entry, 0, sizeof(*entry));
+	memcpy(entry->key.addr.b, wanted->listen.ip, sizeof(entry->key.addr.b));
+	entry->key.proto = LB_PROTO_ICMP;
+}
 
-	if (!entries)
-		return error_set(err, -ENOMEM, "", "out of memory");
-	for (uint32_t i = 0; i < wanted->n_services; i++)
-		entry_of(&wanted->services[i], &entries[i]);
-	qsort(entries, wanted->n_services, sizeof(*entries), compare);
-	for (uint32_t i = 1; i < wanted->n_services; i++) {
-		if (compare(&entries[i - 1], &entries[i]) != 0)
-			continue;
-		error_set(err, -EINVAL, "services",
-			  "services '%s' and '%s' have the same address, port and protocol",
-			  entries[i - 1].value.name, entries[i].value.name);
+static int refuse_twins(const struct service_entry *a, const struct service_entry *b,
+			struct error *err)
+{
+	return error_set(err, -EINVAL, "services",
+			 "services '%s' and '%s' have the same address, port and protocol",
+			 a->value.name, b->value.name);
+}
+
+/* Sorts, and leaves one of equal addresses. -EINVAL: two services are equal. */
+static int sort_entries(struct service_entry *entries, uint32_t *count, struct error *err)
+{
+	uint32_t kept = 0;
+
+	qsort(entries, *count, sizeof(*entries), compare);
+	for (uint32_t i = 0; i < *count; i++) {
+		bool twin = kept && compare(&entries[kept - 1], &entries[i]) == 0;
+
+		if (twin && entries[i].value.id)
+			return refuse_twins(&entries[kept - 1], &entries[i], err);
+		if (!twin)
+			entries[kept++] = entries[i];
+	}
+	*count = kept;
+	return 0;
+}
+
+int sync_services_of(struct sync *sync, const struct wanted *wanted,
+		     struct service_entry **ret_entries, uint32_t *ret_count, struct error *err)
+{
+	struct service_entry *entries = calloc(2 * wanted->n_services + 1, sizeof(*entries));
+	uint32_t count = 0;
+	int rc = entries ? 0 : error_set(err, -ENOMEM, "", "out of memory");
+
+	for (uint32_t i = 0; rc == 0 && i < wanted->n_services; i++) {
+		uint16_t snat = 0;
+
+		rc = sync_snat_rows(sync, &wanted->services[i], &snat, err);
+		entry_of(&wanted->services[i], snat, &entries[count++]);
+		address_of(&wanted->services[i], &entries[count++]);
+	}
+	if (rc == 0)
+		rc = sort_entries(entries, &count, err);
+	if (rc) {
 		free(entries);
-		return -EINVAL;
+		return rc;
 	}
 	*ret_entries = entries;
+	*ret_count = count;
 	return 0;
 }
 
 int sync_services_load(struct sync *sync)
 {
-	struct service_entry *entries = calloc(LB_MAX_SERVICES, sizeof(*entries));
+	struct service_entry *entries = calloc(LB_MAX_LISTENERS, sizeof(*entries));
 	uint32_t count = 0;
 	int rc = entries ? 0 : -ENOMEM;
 
-	while (rc == 0 && count < LB_MAX_SERVICES) {
+	while (rc == 0 && count < LB_MAX_LISTENERS) {
 		rc = sync->ops->service_next(sync->ctx, count ? &entries[count - 1].key : NULL,
 					     &entries[count].key, &entries[count].value);
 		if (rc == 0)
@@ -90,7 +130,7 @@ static int put(struct sync *sync, const struct service_entry *entry)
 {
 	int rc = 0;
 
-	if (!has_id(sync, entry->value.id))
+	if (entry->value.id && !has_id(sync, entry->value.id))
 		rc = sync->ops->service_clear_stats(sync->ctx, entry->value.id);
 	return rc ? rc : sync->ops->service_put(sync->ctx, &entry->key, &entry->value);
 }

@@ -36,19 +36,10 @@ static int detach_one(void *ctx, const char *pin)
 
 static int remove_directories(const char *path, struct error *err)
 {
-	static const char *const dirs[] = {"links", "maps"};
-	char joined[BPFFS_PATH_LEN];
+	int rc = bpffs_remove(path);
 
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
-		if (bpffs_join(path, dirs[i], "", joined) == 0 && rmdir(joined) != 0 &&
-		    errno != ENOENT)
-			return error_set(err, -errno, "pin-path", "cannot remove '%s': %s", joined,
-					 strerror(errno));
-	}
-	if (rmdir(path) != 0 && errno != ENOENT)
-		return error_set(err, -errno, "pin-path", "cannot remove '%s': %s", path,
-				 strerror(errno));
-	return 0;
+	return rc ? error_set(err, rc, "pin-path", "cannot remove '%s': %s", path, strerror(-rc))
+		  : 0;
 }
 
 /* Links first: the maps live as long as a program uses them, and packets go on until then. */

@@ -10,6 +10,8 @@ void wanted_fini(struct wanted *wanted)
 		return;
 	for (uint32_t i = 0; i < wanted->n_pools; i++)
 		free(wanted->pools[i].slots);
+	for (uint32_t i = 0; i < wanted->n_services; i++)
+		free(wanted->services[i].snat);
 	free(wanted->services);
 	free(wanted->pools);
 	free(wanted->backends);

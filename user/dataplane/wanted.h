@@ -14,12 +14,21 @@
 #include "base/addr.h"
 #include "lb/abi.h"
 
+struct wanted_snat {
+	uint8_t ip[16]; /* mapped if IPv4 */
+	uint16_t first_port;
+	uint16_t n_ports;
+};
+
 struct wanted_service {
 	uint32_t id; /* one service has the same id at each of its addresses */
 	struct addr listen;
 	uint8_t proto;	 /* enum lb_proto */
 	uint8_t forward; /* enum lb_forward */
 	uint32_t pool;
+	uint32_t flags;		  /* LB_SERVICE_* */
+	struct wanted_snat *snat; /* source addresses; owned */
+	uint32_t n_snat;
 	char name[LB_NAME_LEN];
 };
 
@@ -39,6 +48,7 @@ struct wanted_backend {
 	uint32_t weight;
 	bool eligible;
 	bool tombstone; /* removed; flows may still name it */
+	bool tunnel;	/* a service of its pool forwards by ipip or gue */
 	char name[LB_NAME_LEN];
 };
 

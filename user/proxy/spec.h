@@ -58,6 +58,8 @@ struct service_spec {
 		*routes; /* first match wins; plain "pool:" is one route; owned by the config */
 	uint32_t n_routes;
 	struct timeouts_spec timeouts;
+	struct addr *snat; /* source addresses of forward snat; owned by the config */
+	uint32_t n_snat;
 };
 
 #endif

@@ -26,7 +26,7 @@ static void every_registered_name_is_an_algorithm(void **state)
 		{"maglev", LB_CHOICE_TABLE_HASH, false},
 		{"source-hash", LB_CHOICE_TABLE_HASH, true},
 		{"random-two", LB_CHOICE_TWO, false},
-		{"least-latency", LB_CHOICE_LEAST, false},
+		{"least-latency", LB_CHOICE_LATENCY, false},
 	};
 	unsigned n = sizeof(rows_of) / sizeof(rows_of[0]);
 

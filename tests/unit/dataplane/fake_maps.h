@@ -20,13 +20,16 @@
 #include <cmocka.h>
 
 #include "dataplane/sync.h"
+#include "lb/ends.h"
 
-#define MAX_SERVICES 8
+#define MAX_SERVICES 16
 
 struct fake {
 	struct lb_backend backends[LB_MAX_BACKENDS];
 	struct lb_pool pools[LB_MAX_POOLS];
 	struct lb_slot_line lines[LB_MAX_SLOTS / 4];
+	uint64_t ends[LB_ENDS_WORDS];
+	struct lb_snat snat[LB_MAX_SNAT];
 	struct service_entry services[MAX_SERVICES];
 	uint32_t n_services;
 	uint32_t writes; /* since the last reset */
@@ -53,10 +56,33 @@ static void check_table(const struct lb_pool *pool)
 	}
 }
 
+static bool has_end(const struct lb_ip *addr, uint16_t port, uint8_t proto)
+{
+	uint64_t bits = lb_end_hash(lb_end_address(addr), port, proto);
+	uint32_t one = (uint32_t)bits;
+	uint32_t two = (uint32_t)(bits >> 32);
+
+	return (fake.ends[one / 64] >> (one & 63) & 1) && (fake.ends[two / 64] >> (two & 63) & 1);
+}
+
+/* A service leads to a pool, and its packets are looked up; an address alone leads nowhere. */
+static void check_service(const struct service_entry *entry)
+{
+	if (entry->key.proto == LB_PROTO_ICMP)
+		return;
+	assert_int_equal(fake.pools[entry->value.pool].used, 1);
+	assert_true(has_end(&entry->key.addr, entry->key.port, entry->key.proto));
+}
+
 static void check_packets(void)
 {
 	for (uint32_t i = 0; i < fake.n_services; i++)
-		assert_int_equal(fake.pools[fake.services[i].value.pool].used, 1);
+		check_service(&fake.services[i]);
+	for (uint32_t id = 1; id < 16; id++) {
+		if (fake.backends[id].flags & LB_BACKEND_ELIGIBLE)
+			assert_true(has_end(&fake.backends[id].addr, fake.backends[id].port,
+					    LB_PROTO_TCP));
+	}
 	for (uint32_t id = 1; id < 16; id++)
 		check_table(&fake.pools[id]);
 }
@@ -197,6 +223,33 @@ static int service_next(void *ctx, const struct lb_service_key *prev,
 	return 0;
 }
 
+static int ends(void *ctx, const uint64_t *words)
+{
+	(void)ctx;
+	if (step())
+		return -EIO;
+	memcpy(fake.ends, words, sizeof(fake.ends));
+	return done();
+}
+
+static int snat_put(void *ctx, uint32_t row, const struct lb_snat *value)
+{
+	(void)ctx;
+	if (step())
+		return -EIO;
+	assert_in_range(row, 1, LB_MAX_SNAT - 1);
+	fake.snat[row] = *value;
+	return done();
+}
+
+static int source(void *ctx, const struct lb_ip *addr, struct lb_ip *ret_source)
+{
+	(void)ctx;
+	*ret_source = *addr;
+	ret_source->b[15] = 1;
+	return 0;
+}
+
 static uint64_t now_ms(void *ctx)
 {
 	(void)ctx;
@@ -220,6 +273,9 @@ static const struct map_ops ops = {
 	.service_delete = service_delete,
 	.backend_clear_stats = backend_clear_stats,
 	.service_clear_stats = service_clear_stats,
+	.ends = ends,
+	.snat_put = snat_put,
+	.source = source,
 	.service_next = service_next,
 	.now_ms = now_ms,
 	.wait_ms = wait_ms,
@@ -359,11 +415,34 @@ static void check_pools(const struct wanted *wanted)
 	assert_int_equal(present, wanted->n_pools);
 }
 
+/* Every service's address answers echo, and no other does. */
+static void check_addresses(const struct wanted *wanted)
+{
+	uint32_t n_services = 0;
+
+	for (uint32_t i = 0; i < fake.n_services; i++) {
+		struct lb_service_key key = fake.services[i].key;
+		bool wants = false;
+
+		if (key.proto != LB_PROTO_ICMP) {
+			n_services++;
+			key.port = 0;
+			key.proto = LB_PROTO_ICMP;
+			assert_non_null(find_service(&key));
+			continue;
+		}
+		for (uint32_t j = 0; j < wanted->n_services; j++)
+			wants = wants || memcmp(key.addr.b, wanted->services[j].listen.ip, 16) == 0;
+		assert_true(wants);
+	}
+	assert_int_equal(n_services, wanted->n_services);
+}
+
 static void check_all(const struct wanted *wanted)
 {
 	check_backends(wanted);
 	check_pools(wanted);
-	assert_int_equal(fake.n_services, wanted->n_services);
+	check_addresses(wanted);
 	for (uint32_t i = 0; i < wanted->n_services; i++) {
 		struct lb_service_key key = {.port = wanted->services[i].listen.port,
 					     .proto = LB_PROTO_TCP};

@@ -208,12 +208,12 @@ static void a_route_change_makes_the_kernel_ask_again(void **unused)
 	NEEDS_ROOT();
 	dp = open_now();
 	dataplane_on_watch(dp);
-	dp->maps.meta->hops_changed_ms = 0;
+	dp->maps.meta->hops_changed = 0;
 	dataplane_on_watch(dp);
-	assert_int_equal(dp->maps.meta->hops_changed_ms, 0);
+	assert_int_equal(dp->maps.meta->hops_changed, 0);
 	assert_int_equal(command("ip route add 10.214.0.0/24 via 10.213.0.9"), 0);
 	dataplane_on_watch(dp);
-	assert_int_not_equal(dp->maps.meta->hops_changed_ms, 0);
+	assert_int_not_equal(dp->maps.meta->hops_changed, 0);
 	assert_int_equal(command("ip route del 10.214.0.0/24"), 0);
 	dataplane_close(dp);
 }

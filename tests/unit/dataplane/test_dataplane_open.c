@@ -250,7 +250,6 @@ static void flows_in_use_are_shown_and_no_others(void **unused)
 	NEEDS_ROOT();
 	dp = open_now();
 	for (uint32_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
-		dp->maps.flows[i].seen_at = clock_ns();
 		dp->maps.flows[i].service = i + 100;
 		dp->maps.flows[i].word = 7ULL << 32 | states[i];
 	}

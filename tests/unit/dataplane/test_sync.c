@@ -81,7 +81,7 @@ static void fresh_maps(void)
 
 static void start(struct sync *sync)
 {
-	const struct map_view view = {fake.backends, fake.pools, fake.lines};
+	const struct map_view view = {fake.backends, fake.pools, fake.lines, fake.ends, fake.snat};
 
 	sync_init(sync, &ops, NULL, &view);
 }

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The index: from the key of a packet to its flow's record.
+ *
+ * Owns: lb_index and lb_locks. A lookup reads one cache line, or two, and takes no lock; what it
+ * finds is a guess until the record's generation and key were compared (flow.h). Insertions of one
+ * key are serial by a lock of its hash, so that of two CPUs with the same SYN one wins. An entry is
+ * removed by value, by whoever ended the flow that it names.
+ * May know: hash.h.
+ */
+#ifndef LB_INDEX_H
+#define LB_INDEX_H
+
+#include "hash.h"
+
+#define EBUSY  16
+#define EEXIST 17
+#define ENOSPC 28
+
+#define LOCK_TRIES  64 /* a holder never sleeps and has a hundred instructions to do */
+#define RECORD_NONE (~0U)
+
+/* Where a hash lies: two buckets and a tag. No tag is 0, so that a free entry matches none. */
+static __always_inline __u16 hash_tag(__u64 hash)
+{
+	return hash | 1;
+}
+
+static __always_inline __u32 hash_bucket(__u64 hash, __u32 n_buckets)
+{
+	return (hash >> 32) * n_buckets >> 32;
+}
+
+static __always_inline __u32 hash_bucket_two(__u64 hash, __u32 n_buckets)
+{
+	return (hash * 0x9e3779b97f4a7c15ULL >> 32) * n_buckets >> 32;
+}
+
+static __always_inline struct lb_bucket *index_bucket(__u64 hash, int which)
+{
+	__u32 n_buckets = LB_BUCKETS(max_flows);
+	__u32 at = which ? hash_bucket_two(hash, n_buckets) : hash_bucket(hash, n_buckets);
+
+	return bpf_map_lookup_elem(&lb_index, &at);
+}
+
+/* The first entry with the tag, or 0. */
+static __always_inline __u64 bucket_pick(const struct lb_bucket *bucket, __u16 tag)
+{
+	__u64 entry;
+
+#pragma unroll
+	for (int i = 0; i < LB_BUCKET_ENTRIES; i++) {
+		entry = READ_ONCE(bucket->entry[i]);
+		if (LB_ENTRY_TAG(entry) == tag)
+			return entry;
+	}
+	return 0;
+}
+
+/* Removes the entry that is exactly <entry>. */
+VERIFIED_ALONE int index_remove(__u64 hash, __u64 entry)
+{
+	for (int which = 0; which < 2; which++) {
+		struct lb_bucket *bucket = index_bucket(hash, which);
+
+		for (int i = 0; bucket && i < LB_BUCKET_ENTRIES; i++) {
+			if (READ_ONCE(bucket->entry[i]) == entry &&
+			    __sync_val_compare_and_swap(&bucket->entry[i], entry, 0) == entry)
+				return 0;
+		}
+	}
+	return 0;
+}
+
+/* Puts <entry> where there is room. False: both buckets are full. */
+static __always_inline bool index_place(__u64 hash, __u64 entry)
+{
+	for (int which = 0; which < 2; which++) {
+		struct lb_bucket *bucket = index_bucket(hash, which);
+
+		for (int i = 0; bucket && i < LB_BUCKET_ENTRIES; i++) {
+			if (!READ_ONCE(bucket->entry[i]) &&
+			    !__sync_val_compare_and_swap(&bucket->entry[i], 0, entry))
+				return true;
+		}
+	}
+	return false;
+}
+
+static __always_inline __u64 *index_lock(__u64 hash)
+{
+	__u32 at = hash % LB_INDEX_LOCKS;
+	__u64 *lock = bpf_map_lookup_elem(&lb_locks, &at);
+
+	for (int i = 0; lock && i < LOCK_TRIES; i++) {
+		if (!__sync_val_compare_and_swap(lock, 0, 1))
+			return lock;
+	}
+	return NULL;
+}
+
+static __always_inline void index_unlock(__u64 *lock)
+{
+	__sync_lock_test_and_set(lock, 0);
+}
+
+#endif

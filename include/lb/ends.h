@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Where the two bits of an end lie in lb_ends: the daemon sets them, the BPF programs test them.
+ *
+ * Owns: one hash. It needs no secret: who makes packets collide with an end only gets them looked
+ * up. May know: abi.h.
+ */
+#ifndef LB_ENDS_H
+#define LB_ENDS_H
+
+#include "lb/abi.h"
+
+/* Of the address alone; odd constants from the digits of pi. */
+static inline __u64 lb_end_address(const struct lb_ip *addr)
+{
+	return addr->w[0] * 0x243f6a8885a308d3ULL + addr->w[1] * 0x13198a2e03707345ULL +
+	       addr->w[2] * 0xa4093822299f31d1ULL + addr->w[3] * 0x082efa98ec4e6c89ULL;
+}
+
+/* {second bit:32 | first bit:32} of the end; <port> 0: any port. */
+static inline __u64 lb_end_hash(__u64 address, __be16 port, __u8 proto)
+{
+	__u64 hash = address + ((__u32)port << 8 | proto) * 0x452821e638d01377ULL;
+
+	hash ^= hash >> 32;
+	hash *= 0xbe5466cf34e90c6dULL;
+	return (hash >> 32 & (LB_ENDS_BITS - 1)) << 32 | (hash >> 8 & (LB_ENDS_BITS - 1));
+}
+
+#endif
