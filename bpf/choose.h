@@ -142,11 +142,17 @@ static __always_inline __u32 random_below(__u32 limit)
 	return (__u64)bpf_get_prandom_u32() * limit >> 32;
 }
 
-/* bpf_loop */
+/* bpf_loop; two draws in a row are two members if there are two. */
 static long choice_sample_step(__u32 i, struct choice *choice)
 {
-	(void)i;
-	choice->start = random_below(choice->size);
+	__u32 slot = random_below(choice->size);
+
+	if (i && choice->size > 1) {
+		slot = choice->start + 1 + random_below(choice->size - 1);
+		if (slot >= choice->size)
+			slot -= choice->size;
+	}
+	choice->start = slot;
 	return choice_compare_step(0, choice);
 }
 

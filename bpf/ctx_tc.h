@@ -97,7 +97,7 @@ static __always_inline int ctx_send(struct __sk_buff *skb, const struct lb_hop *
 /*
  * Whether the sender's device still has to finish the L4 checksum at <check>: bpf_l4_csum_replace
  * leaves such a one alone when what changes is not in the pseudo header (kernel:
- * inet_proto_csum_replace4). The probe spoils a whole one: the caller writes a new one.
+ * inet_proto_csum_replace4). What the probe spoils is put back.
  */
 static __always_inline bool ctx_partial(struct __sk_buff *skb, __u32 check)
 {
@@ -107,6 +107,7 @@ static __always_inline bool ctx_partial(struct __sk_buff *skb, __u32 check)
 	bpf_skb_load_bytes(skb, check, &before, sizeof(before));
 	bpf_l4_csum_replace(skb, check, 0, 0x1234, sizeof(before));
 	bpf_skb_load_bytes(skb, check, &after, sizeof(after));
+	bpf_skb_store_bytes(skb, check, &before, sizeof(before), 0);
 	return before == after;
 }
 

@@ -13,6 +13,7 @@
 
 #include "hash.h"
 
+#define EAGAIN 11
 #define EBUSY  16
 #define EEXIST 17
 #define ENOSPC 28

@@ -183,15 +183,25 @@ static __always_inline __u32 open_reverse(struct lb_flow *flow, struct choice *c
 	return flow->forward == LB_FORWARD_SNAT ? LB_V_SNAT_EXHAUSTED : LB_V_NAT_COLLISION;
 }
 
-/* Makes the flow findable: from here on other CPUs may move it. */
+/*
+ * Makes the flow findable: from here on other CPUs may move it. Should it end before it can be
+ * found, because this CPU stood still that long, the entry must not outlive it.
+ */
 static __always_inline int open_forward(struct lb_flow *flow, const struct packet *pkt)
 {
 	__u32 state = flow->proto == LB_PROTO_UDP ? LB_FLOW_UDP_NEW : LB_FLOW_SYN;
 	__u64 generation = LB_FLOW_GENERATION(flow->word);
+	__u64 entry = LB_ENTRY(hash_tag(pkt->hash), generation, pkt->record);
+	int error;
 
 	WRITE_ONCE(flow->word, generation << 32 | state | LB_FLOW_PENDING);
-	return index_insert(&pkt->key, pkt->hash,
-			    LB_ENTRY(hash_tag(pkt->hash), generation, pkt->record));
+	error = index_insert(&pkt->key, pkt->hash, entry);
+	if (!error && (LB_FLOW_GENERATION(READ_ONCE(flow->word)) != generation ||
+		       LB_FLOW_STATE(READ_ONCE(flow->word)) <= LB_FLOW_CLAIMED)) {
+		index_remove(pkt->hash, entry);
+		return -EAGAIN;
+	}
+	return error;
 }
 
 static __always_inline void open_undo(struct lb_flow *flow, __u32 record)
@@ -236,6 +246,8 @@ VERIFIED_ALONE __u32 open_record(struct lb_flow *flow, const struct packet *pkt,
 		error = open_forward(flow, pkt);
 		if (!error)
 			return LB_V_FORWARDED_NEW;
+		if (error == -EAGAIN)
+			return LB_V_BAD_STATE; /* who ended it undid the rest */
 		flow_unindex(flow, pkt->record, flow->word, true);
 		choice_refund(&scratch->choice);
 		verdict = error == -ENOSPC ? LB_V_TABLE_FULL : LB_V_BAD_STATE;
@@ -249,6 +261,7 @@ VERIFIED_ALONE __u32 flow_open(struct packet *pkt, const struct lb_service *serv
 {
 	__u64 *half = half_place();
 	struct lb_flow *flow;
+	__u32 verdict;
 
 	if (!pkt || !service || !half)
 		return LB_V_INTERNAL;
@@ -257,8 +270,10 @@ VERIFIED_ALONE __u32 flow_open(struct packet *pkt, const struct lb_service *serv
 	flow = bpf_map_lookup_elem(&lb_flows, &pkt->record);
 	if (!flow)
 		return LB_V_TABLE_FULL;
-	WRITE_ONCE(*half, flow->word >> 32 << 32 | pkt->record);
-	return open_record(flow, pkt, service);
+	verdict = open_record(flow, pkt, service);
+	if (verdict == LB_V_FORWARDED_NEW)
+		WRITE_ONCE(*half, flow->word >> 32 << 32 | pkt->record);
+	return verdict;
 }
 
 /*
