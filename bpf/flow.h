@@ -213,16 +213,20 @@ static __always_inline __u64 flow_flags(__u32 state, __u64 killed)
 }
 
 /* Additions first, so that the load of a backend never dips while a flow is promoted. */
-static __always_inline void flow_account(__u32 backend, __u64 old, __u64 new)
+static __always_inline void flow_account(__u32 backend, __u32 service, __u64 old, __u64 new)
 {
 	struct lb_live *live = bpf_map_lookup_elem(&lb_live, &backend);
+	struct lb_traffic *traffic = bpf_map_lookup_elem(&lb_svc_stats, &service);
 	__u64 on = new & ~old;
 	__u64 off = old & ~new;
 
 	if (!live)
 		return;
-	if (on & LB_FLOW_COUNTED)
+	if (on & LB_FLOW_COUNTED) {
 		__sync_fetch_and_add(&live->opened, 1);
+		if (traffic)
+			traffic->opened++;
+	}
 	if (off & LB_FLOW_PENDING)
 		__sync_fetch_and_add(&live->pending_out, 1);
 	if (off & LB_FLOW_COUNTED)
@@ -235,12 +239,13 @@ static __always_inline void flow_account(__u32 backend, __u64 old, __u64 new)
  */
 static __always_inline bool flow_move(struct lb_flow *flow, __u64 old, __u32 state, __u64 killed)
 {
-	__u32 backend = flow->backend;
+	__u32 backend = flow->backend; /* once it is moved, it may be another's */
+	__u32 service = flow->service;
 	__u64 new = (__u64)LB_FLOW_GENERATION(old) << 32 | state | flow_flags(state, killed);
 
 	if (__sync_val_compare_and_swap(&flow->word, old, new) != old)
 		return false;
-	flow_account(backend, old, new);
+	flow_account(backend, service, old, new);
 	return true;
 }
 

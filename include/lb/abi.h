@@ -419,6 +419,19 @@ struct lb_head {
 	__u8 data[LB_HEAD_LEN];
 };
 
+/* ---- lb_trace: array of one, of a dry load alone -------------------------------------------- */
+
+/* What would become of a packet: what a dry run says of it. Zeroed before the run. */
+struct lb_trace {
+	__u32 done;	   /* 1: the rest is filled */
+	__u32 verdict;	   /* LB_V_* */
+	__u32 from_client; /* which end of the flow sent it */
+	__s32 hop_error;   /* BPF_FIB_LKUP_RET_*; 0 with a next hop */
+	struct lb_hop hop; /* ifindex 0: none was asked for */
+	__u32 pad;
+	struct lb_flow flow; /* word 0: none; rehearsed ones have generation 0 */
+};
+
 /* ---- Counters ------------------------------------------------------------------------------ */
 
 struct lb_count {
@@ -430,6 +443,7 @@ struct lb_count {
 struct lb_traffic {
 	struct lb_count in;  /* client to backend */
 	struct lb_count out; /* backend to client */
+	__u64 opened;	     /* flows counted */
 };
 
 /*
@@ -487,6 +501,6 @@ _Static_assert(sizeof(struct lb_live) == 128, "two cache lines");
 _Static_assert(sizeof(struct lb_bucket) == 64, "one cache line");
 _Static_assert(sizeof(struct lb_flow_key) == 40, "no hidden padding");
 _Static_assert(sizeof(struct lb_flow) == 128, "two cache lines");
-_Static_assert(sizeof(struct lb_traffic) == 32, "no hidden padding");
+_Static_assert(sizeof(struct lb_traffic) == 40, "no hidden padding");
 
 #endif

@@ -50,6 +50,7 @@ static void traffic(int fd, uint32_t id, struct lb_traffic *ret_traffic)
 	*ret_traffic = (struct lb_traffic){
 		.in = {.packets = words[0], .bytes = words[1]},
 		.out = {.packets = words[2], .bytes = words[3]},
+		.opened = words[4],
 	};
 }
 
