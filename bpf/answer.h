@@ -69,6 +69,8 @@ static __always_inline bool answer_allowed(__u32 now)
 		return false;
 	passed = now - bucket->filled;
 	more = passed >= meta->second ? reply_burst : (__u64)passed * reply_rate / meta->second;
+	if (dry)
+		return more + bucket->tokens;
 	/* Time worth less than a token is kept for the next packet. */
 	if (more)
 		bucket->filled = now;

@@ -102,10 +102,7 @@ VERIFIED_ALONE __u32 balance_open(struct packet *pkt, const struct lb_service *s
 	verdict = guard_check(pkt, service);
 	if (verdict)
 		return verdict;
-	if (dry)
-		return flow_borrow(pkt, service) == LB_V_UNTRACKED ? LB_V_UNTRACKED
-								   : LB_V_NO_BACKEND;
-	verdict = flow_open(pkt, service);
+	verdict = dry ? flow_rehearse(pkt, service) : flow_open(pkt, service);
 	if (verdict == LB_V_BAD_STATE && flow_find(pkt))
 		return direction_verdict(pkt);
 	return verdict_borrows(verdict, service) ? flow_borrow(pkt, service) : verdict;
@@ -201,6 +198,8 @@ static __always_inline __u32 balance_known(struct ctx_kind *ctx, struct packet *
 	flow_note(flow, pkt, verdict);
 	if (verdict == FORWARD_WHOLE)
 		verdict = LB_V_ICMP_FORWARDED;
+	if (dry)
+		trace_flow(flow, pkt);
 	return flow_forward(ctx, pkt, flow, verdict);
 }
 
@@ -287,6 +286,8 @@ static __always_inline int balance(struct ctx_kind *ctx)
 	if (!event_is_common(verdict))
 		event_tell(ctx, pkt, verdict);
 	count_verdict(verdict, pkt->bytes);
+	if (dry)
+		trace_verdict(pkt, verdict);
 	return pkt->action;
 }
 

@@ -21,7 +21,7 @@ static __always_inline void count_verdict(__u32 verdict, __u32 bytes)
 {
 	struct lb_count *count = bpf_map_lookup_elem(&lb_counters, &verdict);
 
-	if (count)
+	if (count && !dry)
 		count_add(count, bytes);
 }
 
@@ -30,6 +30,8 @@ static __always_inline void count_traffic(__u32 service, __u32 backend, bool in,
 	struct lb_traffic *of_service = bpf_map_lookup_elem(&lb_svc_stats, &service);
 	struct lb_traffic *of_backend = bpf_map_lookup_elem(&lb_be_stats, &backend);
 
+	if (dry)
+		return;
 	if (of_service)
 		count_add(in ? &of_service->in : &of_service->out, bytes);
 	if (of_backend)

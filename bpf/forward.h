@@ -4,7 +4,7 @@
  *
  * Owns: what a packet that is too large, or whose next hop is not known, gets. The verdict is
  * returned, the action is left in the packet.
- * May know: count.h, encap.h, hop.h, answer.h, event.h.
+ * May know: count.h, encap.h, hop.h, answer.h, event.h, trace.h.
  */
 #ifndef LB_FORWARD_H
 #define LB_FORWARD_H
@@ -16,6 +16,7 @@
 #include "hop.h"
 #include "open.h"
 #include "rewrite.h"
+#include "trace.h"
 
 #define PMTU_SECONDS 600
 
@@ -136,6 +137,8 @@ static __always_inline __u32 flow_forward(struct ctx_kind *ctx, struct packet *p
 	int error;
 
 	error = hop_get(ctx, pkt, flow, &hop);
+	if (dry)
+		trace_hop(&hop, error);
 	if (!flow_same(flow, pkt))
 		return drop(pkt, LB_V_BAD_STATE);
 	count_traffic(flow->service, flow->backend, pkt->from_client, pkt->bytes);

@@ -136,7 +136,7 @@ static __always_inline int hop_get(struct ctx_kind *ctx, const struct packet *pk
 		WRITE_ONCE(flow->to_backend.ifindex, 0);
 		WRITE_ONCE(flow->to_client.ifindex, 0);
 	}
-	if (hop_cached(hop, pkt->now, ret_hop))
+	if (!(dry && pkt->stale) && hop_cached(hop, pkt->now, ret_hop))
 		return 0;
 	return hop_renew(ctx, pkt, flow, ret_hop);
 }

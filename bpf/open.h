@@ -98,6 +98,15 @@ static __always_inline void flow_fill_backend(struct lb_flow *flow, __u32 id)
 	flow->backend_port = backend->port ? backend->port : flow->vip_port;
 }
 
+/* Whether the key is free, or belongs to <record>, which a new flow takes over. */
+static __always_inline int rehearse_insert(const struct lb_flow_key *key, __u64 hash, __u32 record)
+{
+	__u64 entry = 0;
+
+	index_search_all(key, hash, &entry);
+	return !entry || LB_ENTRY_RECORD(entry) == record ? 0 : -EEXIST;
+}
+
 static __always_inline int insert_reverse(struct lb_flow *flow, __u32 record)
 {
 	struct lb_meta *meta = meta_get();
@@ -108,6 +117,8 @@ static __always_inline int insert_reverse(struct lb_flow *flow, __u32 record)
 		return -EBUSY;
 	flow_key_reverse(flow, &key);
 	hash = hash_key(&key, meta->hash_keys);
+	if (dry)
+		return rehearse_insert(&key, hash, record);
 	return index_insert(&key, hash,
 			    LB_ENTRY(hash_tag(hash), LB_FLOW_GENERATION(flow->word), record));
 }
@@ -122,6 +133,8 @@ static __always_inline __u16 snat_port(struct lb_snat *snat, __u16 client_port, 
 		return own;
 	if (!snat->n_ports)
 		return 0;
+	if (dry)
+		return snat->first_port + (READ_ONCE(snat->next) + tried) % snat->n_ports;
 	return snat->first_port + __sync_fetch_and_add(&snat->next, 1) % snat->n_ports;
 }
 
@@ -276,6 +289,36 @@ VERIFIED_ALONE __u32 flow_open(struct packet *pkt, const struct lb_service *serv
 	return verdict;
 }
 
+/* Whether flow_open() would find a record, but for those it evicts. */
+static __always_inline bool record_is_left(void)
+{
+	struct lb_meta *meta = meta_get();
+
+	return meta && (READ_ONCE(meta->fresh) < max_flows ||
+			READ_ONCE(meta->free_head) != READ_ONCE(meta->free_tail));
+}
+
+/*
+ * What flow_open() would do, for dry loads: the flow is the scratch record, in the state of a new
+ * one, and LB_V_UNTRACKED says so. Nothing is written that another packet sees.
+ */
+VERIFIED_ALONE __u32 flow_rehearse(const struct packet *pkt, const struct lb_service *service)
+{
+	struct scratch *scratch = scratch_get();
+	__u32 verdict;
+
+	if (!dry || !pkt || !service || !scratch)
+		return LB_V_INTERNAL;
+	if (!record_is_left())
+		return LB_V_TABLE_FULL;
+	flow_fill_client(&scratch->flow, pkt, service);
+	open_pool(scratch, service, &pkt->key, false);
+	verdict = open_reverse(&scratch->flow, &scratch->choice,
+			       pkt->word ? pkt->record : RECORD_NONE, service);
+	scratch->flow.word = pkt->key.proto == LB_PROTO_UDP ? LB_FLOW_UDP_NEW : LB_FLOW_SYN;
+	return verdict ? verdict : LB_V_UNTRACKED;
+}
+
 /*
  * The scratch record as if it were <pkt>'s flow, for packets that get no record of their own: by
  * the flow's hash, so that each packet goes to the same backend while the table stays.
@@ -287,7 +330,7 @@ VERIFIED_ALONE __u32 flow_borrow(const struct packet *pkt, const struct lb_servi
 	if (!pkt || !service || !scratch)
 		return LB_V_INTERNAL;
 	flow_fill_client(&scratch->flow, pkt, service);
-	open_pool(scratch, service, &pkt->key, !dry);
+	open_pool(scratch, service, &pkt->key, true);
 	if (!scratch->choice.backend)
 		return LB_V_NO_BACKEND;
 	flow_fill_backend(&scratch->flow, scratch->choice.backend);

@@ -501,6 +501,7 @@ _Static_assert(sizeof(struct lb_live) == 128, "two cache lines");
 _Static_assert(sizeof(struct lb_bucket) == 64, "one cache line");
 _Static_assert(sizeof(struct lb_flow_key) == 40, "no hidden padding");
 _Static_assert(sizeof(struct lb_flow) == 128, "two cache lines");
+_Static_assert(sizeof(struct lb_trace) == 168, "no hidden padding");
 _Static_assert(sizeof(struct lb_traffic) == 40, "no hidden padding");
 
 #endif
