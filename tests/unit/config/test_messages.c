@@ -134,6 +134,36 @@ static const struct row rows[] = {
 	 POOL
 	 "services:\n  s:\n    listen: 10.0.0.1:80\n    pool: web\n    timeouts: {drain: 1s}\n",
 	 "t:9:5: 'timeouts' are for 'path: proxy': remove it\n"},
+	{"every forward mode of every family is good",
+	 POOL "services:\n"
+	      "  a: {listen: 10.0.0.1:53, protocol: udp, pool: web}\n"
+	      "  b: {listen: 10.0.0.1:80, forward: snat, snat-addresses: [10.0.1.1], pool: web}\n"
+	      "  c: {listen: 10.0.0.1:8080, forward: dsr, pool: web}\n"
+	      "  d: {listen: \"[fd00::1]:8080\", forward: ipip, pool: web}\n"
+	      "  e: {listen: \"[fd00::2]:8080\", forward: gue, pool: web}\n",
+	 ""},
+	{"a relay is for TCP",
+	 POOL "services:\n  s: {listen: 10.0.0.1:53, protocol: udp, path: proxy, pool: web}\n",
+	 "t:6:49: 'protocol: udp' needs 'path: kernel': the proxy relays TCP\n"},
+	{"dsr changes no port",
+	 POOL "services:\n  s: {listen: 10.0.0.1:80, forward: dsr, pool: web}\n",
+	 "t:6:48: backend '10.0.1.11:8080' of pool 'web' has another port than the service: "
+	 "'forward: dsr' changes none; use nat or snat\n"},
+	{"nat changes no family", POOL "services:\n  s: {listen: \"[fd00::1]:80\", pool: web}\n",
+	 "t:6:37: backend '10.0.1.11:8080' of pool 'web' and the service's address are of "
+	 "different families: 'forward: nat' cannot change that; use ipip or gue\n"},
+	{"snat needs a source of the service's family",
+	 POOL "services:\n  s: {listen: 10.0.0.1:80, forward: snat, pool: web}\n"
+	      "  t: {listen: 10.0.0.2:80, forward: snat, snat-addresses: [\"fd00::1\"], pool: "
+	      "web}\n",
+	 "t:6:6: 'forward: snat' needs 'snat-addresses' with an IPv4 address, the source that "
+	 "backends will see\n"
+	 "t:7:6: 'forward: snat' needs 'snat-addresses' with an IPv4 address, the source that "
+	 "backends will see\n"},
+	{"source addresses are for snat, and have no port",
+	 POOL "services:\n  s: {listen: 10.0.0.1:80, pool: web, snat-addresses: [10.0.1.1:80]}\n",
+	 "t:6:56: 'snat-addresses: 10.0.1.1:80': give the address alone: ports are chosen\n"
+	 "t:6:39: 'snat-addresses' are for 'forward: snat': remove them\n"},
 	{"a list where a value belongs", "workers: [1]\n",
 	 "t:1:10: 'workers' must be a single value, not a list\n"},
 };
