@@ -163,7 +163,7 @@ static const struct row rows[] = {
 	{"source addresses are for snat, and have no port",
 	 POOL "services:\n  s: {listen: 10.0.0.1:80, pool: web, snat-addresses: [10.0.1.1:80]}\n",
 	 "t:6:56: 'snat-addresses: 10.0.1.1:80': give the address alone: ports are chosen\n"
-	 "t:6:39: 'snat-addresses' are for 'forward: snat': remove them\n"},
+	 "t:6:55: 'snat-addresses' are for 'forward: snat': remove them\n"},
 	{"a list where a value belongs", "workers: [1]\n",
 	 "t:1:10: 'workers' must be a single value, not a list\n"},
 };
