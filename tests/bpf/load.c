@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Loading the three objects over one set of maps. */
+/* Loading the objects over one set of maps. */
 #include "load.h"
 
 #include <bpf/bpf.h>
@@ -9,19 +9,28 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lb/abi.h"
+
+#include "lb_decap.skel.h"
 #include "lb_sweep.skel.h"
 #include "lb_tc.skel.h"
 #include "lb_xdp.skel.h"
 
 static struct lb_xdp *xdp;
 static struct lb_tc *tc;
+static struct lb_xdp *dry_xdp;
+static struct lb_tc *dry_tc;
+static struct lb_decap *decap;
 static struct lb_sweep *sweep;
 
 static void set_sizes(struct bpf_object *object, uint32_t max_flows)
 {
 	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "lb_flows"), max_flows);
-	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "lb_index"), 2 * max_flows);
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "lb_index"),
+				 LB_BUCKETS(max_flows));
 	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "lb_free"), max_flows);
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "lb_half"),
+				 LB_HALF_FLOWS(max_flows));
 }
 
 /* The maps that the first object made are the second one's too. */
@@ -55,45 +64,96 @@ static int load_second(struct bpf_object *object, uint32_t max_flows)
 
 static void set_constants(const struct load_constants *constants)
 {
-	xdp->rodata->max_flows = constants->max_flows;
-	xdp->rodata->reply_rate = constants->reply_rate;
-	xdp->rodata->reply_burst = constants->reply_burst;
-	tc->rodata->max_flows = constants->max_flows;
-	tc->rodata->reply_rate = constants->reply_rate;
-	tc->rodata->reply_burst = constants->reply_burst;
+	struct {
+		struct lb_xdp *xdp;
+		struct lb_tc *tc;
+	} both[] = {{xdp, tc}, {dry_xdp, dry_tc}};
+
+	for (uint32_t dry = 0; dry <= 1; dry++) {
+		both[dry].xdp->rodata->max_flows = constants->max_flows;
+		both[dry].xdp->rodata->reply_rate = constants->reply_rate;
+		both[dry].xdp->rodata->reply_burst = constants->reply_burst;
+		both[dry].xdp->rodata->dry = dry;
+		both[dry].tc->rodata->max_flows = constants->max_flows;
+		both[dry].tc->rodata->reply_rate = constants->reply_rate;
+		both[dry].tc->rodata->reply_burst = constants->reply_burst;
+		both[dry].tc->rodata->dry = dry;
+	}
 	sweep->rodata->max_flows = constants->max_flows;
+}
+
+static int open_all(void)
+{
+	xdp = lb_xdp__open();
+	tc = lb_tc__open();
+	dry_xdp = lb_xdp__open();
+	dry_tc = lb_tc__open();
+	decap = lb_decap__open();
+	sweep = lb_sweep__open();
+	return xdp && tc && dry_xdp && dry_tc && decap && sweep ? 0 : -errno;
+}
+
+static int load_all(uint32_t max_flows)
+{
+	int rc;
+
+	set_sizes(xdp->obj, max_flows);
+	rc = bpf_object__load(xdp->obj);
+	if (rc == 0)
+		rc = load_second(tc->obj, max_flows);
+	if (rc == 0)
+		rc = load_second(dry_xdp->obj, max_flows);
+	if (rc == 0)
+		rc = load_second(dry_tc->obj, max_flows);
+	if (rc == 0)
+		rc = load_second(sweep->obj, max_flows);
+	return rc ? rc : load_second(decap->obj, max_flows);
 }
 
 int load_objects(const struct load_constants *constants, struct load_programs *ret_programs)
 {
-	int rc;
+	int rc = open_all();
 
-	xdp = lb_xdp__open();
-	tc = lb_tc__open();
-	sweep = lb_sweep__open();
-	if (!xdp || !tc || !sweep)
-		return -errno;
+	if (rc)
+		return rc;
 	set_constants(constants);
-	set_sizes(xdp->obj, constants->max_flows);
-	rc = bpf_object__load(xdp->obj);
-	if (rc == 0)
-		rc = load_second(tc->obj, constants->max_flows);
-	if (rc == 0)
-		rc = load_second(sweep->obj, constants->max_flows);
+	rc = load_all(constants->max_flows);
 	if (rc)
 		return rc;
 	ret_programs->xdp = bpf_program__fd(xdp->progs.lb_xdp);
 	ret_programs->tc = bpf_program__fd(tc->progs.lb_tc);
+	ret_programs->dry_xdp = bpf_program__fd(dry_xdp->progs.lb_xdp);
+	ret_programs->dry_tc = bpf_program__fd(dry_tc->progs.lb_tc);
+	ret_programs->decap = bpf_program__fd(decap->progs.lb_decap);
 	ret_programs->sweep = bpf_program__fd(sweep->progs.lb_sweep_now);
 	ret_programs->arm = bpf_program__fd(sweep->progs.lb_sweep_arm);
+	ret_programs->clock = bpf_program__fd(sweep->progs.lb_clock);
+	ret_programs->kill = bpf_program__fd(sweep->progs.lb_flow_kill);
 	return 0;
 }
 
 void load_close(void)
 {
 	lb_sweep__destroy(sweep);
+	lb_decap__destroy(decap);
+	lb_tc__destroy(dry_tc);
+	lb_xdp__destroy(dry_xdp);
 	lb_tc__destroy(tc);
 	lb_xdp__destroy(xdp);
+}
+
+const char *load_map_at(uint32_t i, int *ret_fd)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, xdp->obj)
+	{
+		if (bpf_map__is_internal(map) || i--)
+			continue;
+		*ret_fd = bpf_map__fd(map);
+		return bpf_map__name(map);
+	}
+	return NULL;
 }
 
 int load_map(const char *name)

@@ -19,8 +19,13 @@ struct load_constants {
 struct load_programs {
 	int xdp;
 	int tc;
+	int dry_xdp; /* the same, told to write nothing */
+	int dry_tc;
+	int decap;
 	int sweep;
 	int arm;
+	int clock;
+	int kill;
 };
 
 /* 0 or -errno. */
@@ -28,6 +33,8 @@ int load_objects(const struct load_constants *constants, struct load_programs *r
 void load_close(void);
 /* Descriptor of a map, or negative. */
 int load_map(const char *name);
+/* The <i>th map that the programs share, NULL behind the last; with its descriptor. */
+const char *load_map_at(uint32_t i, int *ret_fd);
 /* The memory of an mmapable array, or NULL. <ret_size> may be NULL. */
 void *load_memory(const char *name, size_t *ret_size);
 

@@ -150,8 +150,6 @@ void segment_refuse(const struct segment *s, struct segment *ret_rst)
 		.dport = s->sport,
 		.ttl = 64,
 		.fragment = 0x4000,
-		.ip_options = s->ip_options,
-		.option = 1,
 		.flags = RST,
 	};
 

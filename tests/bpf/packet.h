@@ -54,7 +54,7 @@ struct segment {
 };
 
 void frame_build(struct frame *frame, const struct segment *segment);
-/* The RST that answers <segment>: RFC 9293 section 3.10.7.1, options become no-operations. */
+/* The RST that answers <segment>: RFC 9293 section 3.10.7.1, without options. */
 void segment_refuse(const struct segment *segment, struct segment *ret_rst);
 
 /* The one's complement sum of the bytes, complemented; <start> is added to it. */

@@ -66,7 +66,7 @@ static bool is_dropped(enum lb_verdict verdict)
 {
 	return verdict == LB_V_BAD_STATE || verdict == LB_V_NAT_COLLISION ||
 	       verdict == LB_V_MALFORMED || verdict == LB_V_RATE_LIMITED ||
-	       verdict == LB_V_UNSUPPORTED;
+	       verdict == LB_V_DENIED || verdict == LB_V_SOURCE_RATE;
 }
 
 static struct segment rewritten(const struct talk *talk, enum speaker speaker,
@@ -128,7 +128,7 @@ static void expect_outcome(const struct talk *talk, enum speaker speaker,
 		expect_refused(sent, &in, segment);
 	} else if (is_dropped(sent->verdict)) {
 		run_expect_way(sent, &in, WAY_DROP);
-	} else if (sent->verdict == LB_V_TO_STACK || sent->verdict == LB_V_TOO_BIG) {
+	} else if (sent->verdict == LB_V_TO_STACK) {
 		run_expect_way(sent, &in, WAY_STACK);
 		frame_build(&in, &out);
 		run_expect_frame(sent, &in);
@@ -191,22 +191,28 @@ uint16_t talk_syn_anywhere(struct talk *talk)
 
 /* ---- Looking ------------------------------------------------------------------------------- */
 
+static bool is_flow_of(const struct lb_flow *flow, const struct talk *talk)
+{
+	const struct lb_ip client = ip_of(talk->client);
+	const struct lb_ip vip = ip_of(talk->vip);
+
+	return LB_FLOW_STATE(flow->word) > LB_FLOW_CLAIMED &&
+	       flow->client_port == htons(talk->client_port) &&
+	       flow->vip_port == htons(talk->vip_port) && flow->proto == LB_PROTO_TCP &&
+	       memcmp(&flow->client, &client, sizeof(client)) == 0 &&
+	       memcmp(&flow->vip, &vip, sizeof(vip)) == 0;
+}
+
+/* Both entries of nat: a record that is being opened is none yet. */
 struct lb_flow *talk_flow(const struct talk *talk)
 {
-	const struct lb_flow_key key = {
-		.saddr = ip_of(talk->client),
-		.daddr = ip_of(talk->vip),
-		.sport = htons(talk->client_port),
-		.dport = htons(talk->vip_port),
-		.proto = LB_PROTO_TCP,
-	};
-	uint64_t ref;
+	for (uint32_t i = 0; i < world.meta->fresh && i < world.max_flows; i++) {
+		struct lb_flow *flow = &world.flows[i];
 
-	if (bpf_map_lookup_elem(world.index, &key, &ref))
-		return NULL;
-	if (LB_REF_RECORD(ref) >= world.max_flows)
-		run_fail("the index names record %u of %u", LB_REF_RECORD(ref), world.max_flows);
-	return &world.flows[LB_REF_RECORD(ref)];
+		if (is_flow_of(flow, talk) && world_entries_of(flow) >= 2)
+			return flow;
+	}
+	return NULL;
 }
 
 void talk_expect_state(const struct talk *talk, enum lb_flow_state state)

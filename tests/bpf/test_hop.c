@@ -75,15 +75,13 @@ enum reason { OLD, ROUTES_CHANGED, FLOW_SILENT, NOT_KNOWN };
 
 static void make_doubtful(struct lb_flow *flow, enum reason reason)
 {
-	uint32_t now_ms = (uint32_t)(now_ns() / 1000000);
-
 	if (reason == OLD) {
-		flow->to_backend.asked_at -= 1000 >> LB_HOP_SHIFT;
-		flow->to_client.asked_at -= 1000 >> LB_HOP_SHIFT;
+		flow->to_backend.asked_at -= world.meta->hop_ttl;
+		flow->to_client.asked_at -= world.meta->hop_ttl;
 	} else if (reason == ROUTES_CHANGED) {
-		world.meta->hops_changed_ms = now_ms;
+		world.meta->hops_changed = world_now();
 	} else if (reason == FLOW_SILENT) {
-		flow->seen_at -= NS_PER_S + 1;
+		flow->seen -= world.second;
 	} else {
 		flow->to_backend.ifindex = 0;
 		flow->to_client.ifindex = 0;

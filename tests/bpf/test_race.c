@@ -10,8 +10,8 @@
 #include "talk.h"
 
 #define CPUS	  2
-#define FLOWS	  2048
-#define SAME_SYNS 1500
+#define FLOWS	  4096 /* a quarter may be half-open */
+#define SAME_SYNS 500  /* each on two CPUs */
 #define STORM	  8000 /* packets of one CPU */
 #define TALKERS	  24   /* conversations they are of */
 #define BACKENDS  4
@@ -162,24 +162,44 @@ static void expect_rows_fit_records(void)
 
 static void end_all(void)
 {
-	for (int s = 0; s < LB_FLOW_STATES; s++)
-		world.meta->timeout_ns[s] = 1;
+	world_timeouts(1);
 	world_age(1000000000);
 	world_sweep();
 }
 
-/* Every record can be had again, by one flow each. */
+/* No record is lost, and none was given back twice: the ring and the unused end hold each once. */
 static void expect_every_record_back(void)
 {
-	memset(world.meta->timeout_ns, 0, sizeof(world.meta->timeout_ns));
-	for (uint32_t i = 0; i < world.max_flows; i++) {
-		struct talk talk = talk_of((uint16_t)(10000 + i));
+	static bool seen[FLOWS];
+	const struct lb_meta *meta = world.meta;
 
-		talk_syn_anywhere(&talk);
+	memset(seen, 0, sizeof(seen));
+	expect_equal(meta->free_tail - meta->free_head + world.max_flows - meta->fresh,
+		     world.max_flows);
+	for (uint64_t ticket = meta->free_head; ticket < meta->free_tail; ticket++) {
+		uint32_t at = (uint32_t)(ticket % world.max_flows);
+		uint64_t cell = 0;
+		uint32_t record;
+
+		expect_equal(bpf_map_lookup_elem(world.free, &at, &cell), 0);
+		record = (uint32_t)cell;
+		expect_equal(cell, LB_FREE_CELL(ticket, record));
+		if (record >= meta->fresh || seen[record])
+			run_fail("record %u is in the ring of free ones twice, or never was used",
+				 record);
+		seen[record] = true;
 	}
-	if (world_index_count() != 2 * world.max_flows || packets_of(LB_V_TABLE_FULL))
-		run_fail("expected %u flows, the index has %u entries", world.max_flows,
-			 world_index_count());
+}
+
+static void expect_no_lock_held(void)
+{
+	for (uint32_t i = 0; i < LB_INDEX_LOCKS; i++) {
+		uint64_t lock = 1;
+
+		expect_equal(bpf_map_lookup_elem(world.locks, &i, &lock), 0);
+		if (lock)
+			run_fail("lock %u of the index was not given back", i);
+	}
 }
 
 /* ---- The same SYN -------------------------------------------------------------------------- */
@@ -202,11 +222,13 @@ static void one_syn_on_two_cpus_opens_one_flow(void **state)
 		use(choice);
 		run_row("choice %d", choice);
 		new_flows = packets_of(LB_V_FORWARDED_NEW);
-		known = packets_of(LB_V_FORWARDED);
+		/* Dropped: the flow of the other one was not quite there yet. */
+		known = packets_of(LB_V_FORWARDED) + packets_of(LB_V_BAD_STATE);
 		race(same_syn, SAME_SYNS, true);
 		sum_live(&sum);
 		expect_equal(packets_of(LB_V_FORWARDED_NEW) - new_flows, SAME_SYNS);
-		expect_equal(packets_of(LB_V_FORWARDED) - known, SAME_SYNS);
+		known = packets_of(LB_V_FORWARDED) + packets_of(LB_V_BAD_STATE) - known;
+		expect_equal(known, SAME_SYNS);
 		expect_equal(world.meta->live_flows, SAME_SYNS);
 		expect_equal(world_index_count(), 2 * SAME_SYNS);
 		expect_equal(sum.pending_in - sum.pending_out, SAME_SYNS);
@@ -227,24 +249,35 @@ static int crossing_syn(struct runner *runner, uint32_t round)
 	return say(runner, &talk, BY_CLIENT, &segment);
 }
 
+/*
+ * A SYN is dropped, to be sent again, when the lock of its key stays taken: TEST_RUN may be
+ * interrupted while it holds one, which is never so in the life of a packet.
+ */
 static void one_client_port_on_two_cpus_gets_two_backends(void **state)
 {
 	for (enum lb_choice choice = LB_CHOICE_TABLE_NEXT; choice <= LB_CHOICE_TWO; choice++) {
-		uint64_t new_flows;
+		uint64_t new_flows, unlucky;
 		struct counts sum;
 
 		world_reset(state);
 		use(choice);
 		run_row("choice %d", choice);
 		new_flows = packets_of(LB_V_FORWARDED_NEW);
-		race(crossing_syn, FLOWS / 2, true);
+		unlucky = packets_of(LB_V_BAD_STATE);
+		race(crossing_syn, SAME_SYNS, true);
 		sum_live(&sum);
-		expect_equal(packets_of(LB_V_FORWARDED_NEW) - new_flows, FLOWS);
-		expect_equal(world.meta->live_flows, FLOWS);
-		expect_equal(world_index_count(), 2 * FLOWS);
-		expect_equal(sum.pending_in - sum.pending_out, FLOWS);
+		new_flows = packets_of(LB_V_FORWARDED_NEW) - new_flows;
+		unlucky = packets_of(LB_V_BAD_STATE) - unlucky;
+		expect_equal(new_flows + unlucky, 2 * SAME_SYNS);
+		if (unlucky > SAME_SYNS / 10)
+			run_fail("%lu of %d SYNs met a lock that was not given back", unlucky,
+				 2 * SAME_SYNS);
+		expect_equal(world.meta->live_flows, new_flows);
+		expect_equal(world_index_count(), 2 * new_flows);
+		expect_equal(sum.pending_in - sum.pending_out, new_flows);
 		expect_rows_fit_records();
 	}
+	expect_no_lock_held();
 }
 
 /* ---- Storms -------------------------------------------------------------------------------- */
@@ -301,16 +334,16 @@ static void silence(uint32_t talker)
 {
 	const struct talk talk = talker_of(talker);
 	struct lb_flow *flow = talk_flow(&talk);
-	uint64_t seen_at;
+	uint32_t seen;
 	uint64_t word;
 
 	if (!flow)
 		return;
-	seen_at = __atomic_load_n(&flow->seen_at, __ATOMIC_SEQ_CST);
+	seen = __atomic_load_n(&flow->seen, __ATOMIC_SEQ_CST);
 	word = __atomic_load_n(&flow->word, __ATOMIC_SEQ_CST);
 	if (LB_FLOW_STATE(word) < LB_FLOW_SYN || talk_flow(&talk) != flow)
 		return;
-	__atomic_compare_exchange_n(&flow->seen_at, &seen_at, seen_at - SILENCE_NS, false,
+	__atomic_compare_exchange_n(&flow->seen, &seen, seen - world_ticks(SILENCE_NS), false,
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
@@ -345,8 +378,7 @@ static void expect_exact_after(int (*each)(struct runner *, uint32_t), uint64_t 
 		world_reset((void *[]){(void *)world.hook});
 		use(choice);
 		run_row("choice %d", choice);
-		for (int s = 0; s < LB_FLOW_STATES; s++)
-			world.meta->timeout_ns[s] = timeout_ns;
+		world_timeouts(timeout_ns);
 		race(each, STORM, false);
 		expect_rows_fit_records();
 		end_all();
@@ -357,10 +389,9 @@ static void expect_exact_after(int (*each)(struct runner *, uint32_t), uint64_t 
 			run_fail("the test is wrong: no flow was ever open");
 		expect_equal(sum.closed, sum.opened);
 		expect_equal(sum.pending_out, sum.pending_in);
+		expect_every_record_back();
+		expect_no_lock_held();
 	}
-	use(LB_CHOICE_TABLE_NEXT);
-	run_row("every record again");
-	expect_every_record_back();
 }
 
 static void storm_of_connections_counts_exactly(void **state)

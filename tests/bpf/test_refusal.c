@@ -161,24 +161,6 @@ static void syn_that_nobody_can_take_is_answered_by_rst(void **state)
 	}
 }
 
-static void forward_mode_that_is_not_built_in_is_dropped(void **state)
-{
-	const struct talk talk = talk_of(CLIENT_PORT);
-	const struct segment segment = talk_segment(&talk, BY_CLIENT, SYN, 0);
-	const struct lb_service_key key = {
-		.addr = ip_of(VIP), .port = __builtin_bswap16(VIP_PORT), .proto = LB_PROTO_TCP};
-
-	(void)state;
-	for (uint8_t forward = LB_FORWARD_SNAT; forward <= LB_FORWARD_GUE; forward++) {
-		const struct lb_service service = {.id = 1, .pool = 1, .forward = forward};
-
-		run_row("forward %u", forward);
-		bpf_map_update_elem(world.services, &key, &service, BPF_ANY);
-		talk_send(&talk, BY_CLIENT, &segment, LB_V_UNSUPPORTED);
-		expect_untouched_world();
-	}
-}
-
 /* ---- Killed -------------------------------------------------------------------------------- */
 
 static struct talk opened(void **state, const char *name)
@@ -287,7 +269,7 @@ static void killed_flow_is_kept_as_long_as_a_reset_one(void **state)
 {
 	struct talk talk = opened(state, "timeout of reset is 5 s");
 
-	world.meta->timeout_ns[LB_FLOW_RESET] = 5000000000ULL;
+	world_timeout(LB_FLOW_RESET, 5000000000ULL);
 	world.backends[1].flags |= LB_BACKEND_KILL;
 	talk_say(&talk, BY_CLIENT, ACK, 5, LB_V_FLOW_KILLED);
 	world_age(4000000000ULL);
@@ -362,7 +344,6 @@ int main(int argc, char **argv)
 		TEST(service_may_pass_what_has_no_flow_untouched),
 		TEST(padding_is_not_answered_for),
 		TEST(syn_that_nobody_can_take_is_answered_by_rst),
-		TEST(forward_mode_that_is_not_built_in_is_dropped),
 		TEST(killed_flow_is_uncounted_once_and_both_sides_are_told),
 		TEST(flow_stays_killed_when_its_backend_comes_back),
 		TEST(flow_killed_by_itself_leaves_others_alone),

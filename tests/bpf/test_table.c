@@ -12,8 +12,7 @@
 
 static void set_timeouts(uint64_t ns)
 {
-	for (int s = 0; s < LB_FLOW_STATES; s++)
-		world.meta->timeout_ns[s] = ns;
+	world_timeouts(ns);
 }
 
 static void end_all(void)
@@ -33,7 +32,7 @@ static void fill(struct talk talks[static FLOWS])
 		uint64_t record;
 
 		talks[i] = talk_of(FIRST_PORT + i);
-		talk_say(&talks[i], BY_CLIENT, SYN, 0, LB_V_FORWARDED_NEW);
+		talk_open(&talks[i]);
 		record = (uint64_t)(talk_flow(&talks[i]) - world.flows);
 		if (seen & 1ULL << record)
 			run_fail("record %lu was given to two flows", record);
@@ -54,10 +53,9 @@ static void full_table_refuses_and_forwards_what_it_knows(void **state)
 	run_row("one more");
 	talk_say(&late, BY_CLIENT, SYN, 0, LB_V_TABLE_FULL);
 	talk_say(&late, BY_CLIENT, SYN, 9, LB_V_TABLE_FULL);
-	expect_live(1, &(struct counts){0, 0, FLOWS, 0, 0});
 	run_row("those it knows");
 	for (int i = 0; i < FLOWS; i++) {
-		talk_say(&talks[i], BY_BACKEND, SYN | ACK, 0, LB_V_REPLIED);
+		talk_say(&talks[i], BY_BACKEND, ACK, 1, LB_V_REPLIED);
 		talk_say(&talks[i], BY_CLIENT, ACK, 3, LB_V_FORWARDED);
 	}
 	expect_live(1, &(struct counts){FLOWS, 0, FLOWS, FLOWS, 0});
@@ -65,9 +63,8 @@ static void full_table_refuses_and_forwards_what_it_knows(void **state)
 
 static void records_come_back_however_flows_end(void **state)
 {
+	static const uint8_t ends[] = {ACK, ACK | FIN, RST};
 	uint64_t opened = 0;
-	uint64_t pending = 0;
-	uint64_t failed = 0;
 	struct talk late;
 
 	(void)state;
@@ -79,17 +76,12 @@ static void records_come_back_however_flows_end(void **state)
 		/* The ring of free records is empty, but its cells hold what was in them once. */
 		late = talk_of(CLIENT_PORT);
 		talk_say(&late, BY_CLIENT, SYN, 0, LB_V_TABLE_FULL);
-		for (int i = 0; i < FLOWS; i += round + 1) {
-			talk_say(&talks[i], BY_BACKEND, SYN | ACK, 0, LB_V_REPLIED);
-			talk_say(&talks[i], BY_CLIENT, ACK | (i % 2 ? FIN : 0), 0, LB_V_FORWARDED);
-			opened++;
-			failed--;
-		}
-		pending += FLOWS;
-		failed += FLOWS;
+		for (int i = 0; i < FLOWS; i += round + 1)
+			talk_say(&talks[i], BY_CLIENT, ends[i % 3], 0, LB_V_FORWARDED);
+		opened += FLOWS;
 		end_all();
 		expect_no_flow();
-		expect_live(1, &(struct counts){opened, opened, pending, pending, failed});
+		expect_live(1, &(struct counts){opened, opened, opened, opened, 0});
 	}
 }
 
@@ -102,8 +94,8 @@ static void one_record_given_back_is_room_for_one(void **state)
 	run_row("64 flows, one of them reset");
 	fill(talks);
 	talk_say(&talks[40], BY_BACKEND, RST | ACK, 0, LB_V_REPLIED);
-	world.meta->timeout_ns[LB_FLOW_RESET] = 1000000;
-	talk_flow(&talks[40])->seen_at -= 1000000000;
+	world_timeout(LB_FLOW_RESET, 1000000);
+	talk_flow(&talks[40])->seen -= world.second;
 	world_sweep();
 	expect_equal(world.meta->live_flows, FLOWS - 1);
 	talk_say(&late, BY_CLIENT, SYN, 0, LB_V_FORWARDED_NEW);
@@ -111,44 +103,88 @@ static void one_record_given_back_is_room_for_one(void **state)
 	talk_say(&late, BY_CLIENT, SYN, 0, LB_V_TABLE_FULL);
 }
 
-/* Cannot be in use: two entries a record. All the same it must leave nothing half done. */
+/* ---- Entries ------------------------------------------------------------------------------- */
+
+/* Where the entries of a talk lie. */
+struct places {
+	__u64 *reverse; /* the one inserted first */
+	__u64 *forward;
+};
+
+static __u64 *entry_of(uint32_t record, uint32_t nth)
+{
+	for (uint32_t i = 0; i < world.n_buckets; i++)
+		for (uint32_t k = 0; k < LB_BUCKET_ENTRIES; k++) {
+			__u64 *entry = &world.buckets[i].entry[k];
+
+			if (*entry && LB_ENTRY_RECORD(*entry) == record && !nth--)
+				return entry;
+		}
+	return NULL;
+}
+
+/* Opens the flow and says where its two entries are; which is which is told by taking one away. */
+static struct places open_and_look(struct talk *talk)
+{
+	struct segment probe;
+	struct places places;
+	struct frame in;
+	struct sent sent;
+	uint32_t record;
+	uint64_t kept;
+
+	talk_open(talk);
+	record = (uint32_t)(talk_flow(talk) - world.flows);
+	places.forward = entry_of(record, 0);
+	places.reverse = entry_of(record, 1);
+	if (!places.forward || !places.reverse)
+		run_fail("the flow has no two entries");
+	kept = *places.forward;
+	*places.forward = 0;
+	probe = talk_segment(talk, BY_CLIENT, ACK, 0);
+	frame_build(&in, &probe);
+	run_frame(&in, CLIENT_SIDE, &sent);
+	*places.forward = kept;
+	if (sent.verdict == LB_V_FORWARDED)
+		places = (struct places){.reverse = places.forward, .forward = places.reverse};
+	return places;
+}
+
+/* An entry that no key fits: tags are odd. */
+#define NOBODY LB_ENTRY(2, 1, 1)
+
+static void crowd(const struct places *free, uint32_t room)
+{
+	for (uint32_t i = 0; i < world.n_buckets; i++)
+		for (uint32_t k = 0; k < LB_BUCKET_ENTRIES; k++)
+			world.buckets[i].entry[k] = NOBODY;
+	if (room >= 1)
+		*free->reverse = 0;
+	if (room >= 2)
+		*free->forward = 0;
+}
+
+/* Rare, as it is two thirds full at most. All the same it must leave nothing half done. */
 static void full_index_refuses_and_leaks_nothing(void **state)
 {
-	struct talk talk = talk_of(CLIENT_PORT);
+	uint32_t entries = world.n_buckets * LB_BUCKET_ENTRIES;
 
 	for (uint32_t room = 0; room <= 2; room++) {
-		uint64_t nobody = 0;
+		struct talk talk = talk_of(CLIENT_PORT);
+		struct places places;
 
 		world_reset(state);
 		run_row("room for %u entries", room);
-		for (uint16_t i = 0; i < 2 * FLOWS - room; i++) {
-			struct lb_flow_key key = {.sport = i, .proto = 99};
-
-			expect_equal(bpf_map_update_elem(world.index, &key, &nobody, BPF_NOEXIST),
-				     0);
-		}
+		places = open_and_look(&talk);
+		world_reset(state);
+		crowd(&places, room);
 		talk = talk_of(CLIENT_PORT);
 		talk_say(&talk, BY_CLIENT, SYN, 0,
 			 room == 2 ? LB_V_FORWARDED_NEW : LB_V_TABLE_FULL);
 		expect_equal(world.meta->live_flows, room == 2);
-		expect_equal(world_index_count(), 2 * FLOWS - room + (room == 2 ? 2 : 0));
+		expect_equal(world_index_count(), entries - (room == 1));
 		expect_equal(world.live[1].pending_in - world.live[1].pending_out, room == 2);
 	}
-}
-
-/* ---- Stale entries ------------------------------------------------------------------------- */
-
-static struct lb_flow_key client_key(const struct talk *talk)
-{
-	const struct lb_flow_key key = {
-		.saddr = ip_of(talk->client),
-		.daddr = ip_of(talk->vip),
-		.sport = htons(talk->client_port),
-		.dport = htons(talk->vip_port),
-		.proto = LB_PROTO_TCP,
-	};
-
-	return key;
 }
 
 /* An entry that names a record of another time, of another flow, or of none. */
@@ -167,39 +203,55 @@ static void entry_that_names_another_flow_finds_none(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct talk talk = talk_of(CLIENT_PORT);
 		struct talk stale = talk_of(CLIENT_PORT + 1);
+		struct places places;
 		struct lb_flow before;
-		struct lb_flow_key key = client_key(&stale);
-		uint64_t ref;
+		uint64_t tag;
 
 		world_reset(state);
 		run_row("%s", rows[i].name);
+		places = open_and_look(&stale);
+		tag = LB_ENTRY_TAG(*places.forward);
+		end_all();
 		talk_open(&talk);
 		before = *talk_flow(&talk);
-		ref = LB_REF((uint64_t)(talk_flow(&talk) - world.flows) + rows[i].record_off,
-			     LB_FLOW_GENERATION(before.word) + rows[i].generation_off);
-		bpf_map_update_elem(world.index, &key, &ref, BPF_ANY);
+		*places.forward =
+			LB_ENTRY(tag, LB_FLOW_GENERATION(before.word) + rows[i].generation_off,
+				 (uint64_t)(talk_flow(&talk) - world.flows) + rows[i].record_off);
 		talk_say(&stale, BY_CLIENT, ACK | FIN, 8, LB_V_NO_FLOW);
 		if (memcmp(&before, talk_flow(&talk), sizeof(before)) != 0)
 			run_fail("the other flow's record changed");
 	}
 }
 
+/* Two keys of one tag in one bucket: the first entry is not the flow's, and it is found. */
+static void entry_behind_another_of_its_tag_is_found(void **state)
+{
+	struct talk talk = talk_of(CLIENT_PORT);
+	struct places places;
+
+	(void)state;
+	run_row("another record's entry of the same tag before it");
+	places = open_and_look(&talk);
+	places.forward[1] = *places.forward;
+	*places.forward = LB_ENTRY(LB_ENTRY_TAG(*places.forward), 77, 9);
+	talk_say(&talk, BY_CLIENT, ACK, 8, LB_V_FORWARDED);
+}
+
 static void ending_flow_leaves_an_entry_that_names_another(void **state)
 {
 	struct talk talk = talk_of(CLIENT_PORT);
-	struct lb_flow_key key = client_key(&talk);
-	const uint64_t ref = LB_REF(7, 9);
-	uint64_t left = 0;
+	struct places places;
+	uint64_t other;
 
 	(void)state;
 	run_row("record 7, generation 9");
-	talk_open(&talk);
-	bpf_map_update_elem(world.index, &key, &ref, BPF_ANY);
+	places = open_and_look(&talk);
+	other = LB_ENTRY(LB_ENTRY_TAG(*places.forward), 9, 7);
+	*places.forward = other;
 	end_all();
 	expect_equal(world.meta->live_flows, 0);
 	expect_equal(world_index_count(), 1);
-	expect_equal(bpf_map_lookup_elem(world.index, &key, &left), 0);
-	expect_equal(left, ref);
+	expect_equal(*places.forward, other);
 }
 
 /* ---- Collisions ---------------------------------------------------------------------------- */
@@ -295,7 +347,7 @@ static void collision_with_every_backend_leaves_nothing_behind(void **state)
 		expect_equal(world.meta->live_flows, 1);
 		expect_equal(world_index_count(), 2);
 		talk_say(&first, BY_BACKEND, RST | ACK, 0, LB_V_REPLIED);
-		world.meta->timeout_ns[LB_FLOW_RESET] = 1;
+		world_timeout(LB_FLOW_RESET, 1);
 		world_age(1000000000);
 		world_sweep();
 		expect_no_flow();
@@ -354,6 +406,7 @@ int main(int argc, char **argv)
 		TEST(one_record_given_back_is_room_for_one),
 		TEST(full_index_refuses_and_leaks_nothing),
 		TEST(entry_that_names_another_flow_finds_none),
+		TEST(entry_behind_another_of_its_tag_is_found),
 		TEST(ending_flow_leaves_an_entry_that_names_another),
 		TEST(one_client_port_to_many_services_gets_a_backend_for_each),
 		TEST(collision_with_every_backend_leaves_nothing_behind),

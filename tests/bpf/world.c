@@ -10,13 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "lb/ends.h"
 
 #include "load.h"
 
 #define NS_PER_S 1000000000ULL
 /* Backends and pools that tests use; the rest of the maps is never written. */
-#define IDS_USED 512
+#define IDS_USED       512
+#define SNAT_USED      16
+#define TICKS_MEASURED 20
+#define BUCKET_BYTES   8 /* of lb_bucket's value on each CPU */
 
 /* Linux 6.11: the skb comes with the sum of its bytes, and it must fit when the program returns. */
 #define TEST_SKB_CHECKSUM_COMPLETE (1U << 2)
@@ -37,10 +43,20 @@ struct lb_ip ip_of(uint32_t addr)
 
 /* ---- Open and close ------------------------------------------------------------------------ */
 
+static bool fds_are_good(void)
+{
+	return world.free >= 0 && world.half >= 0 && world.frags >= 0 && world.locks >= 0 &&
+	       world.services >= 0 && world.prefixes >= 0 && world.counters >= 0 &&
+	       world.bucket >= 0;
+}
+
 static int open_maps(void)
 {
-	world.index = load_map("lb_index");
 	world.free = load_map("lb_free");
+	world.half = load_map("lb_half");
+	world.frags = load_map("lb_frags");
+	world.locks = load_map("lb_locks");
+	world.prefixes = load_map("lb_prefixes");
 	world.services = load_map("lb_services");
 	world.counters = load_map("lb_counters");
 	world.bucket = load_map("lb_bucket");
@@ -51,12 +67,47 @@ static int open_maps(void)
 	world.backends = load_memory("lb_backends", NULL);
 	world.live = load_memory("lb_live", NULL);
 	world.flows = load_memory("lb_flows", NULL);
+	world.buckets = load_memory("lb_index", NULL);
+	world.snat = load_memory("lb_snat", NULL);
+	world.ends = load_memory("lb_ends", NULL);
 	world.meta = load_memory("lb_meta", NULL);
-	return world.index < 0 || world.free < 0 || world.services < 0 || world.counters < 0 ||
-			       world.bucket < 0 || !world.pools || !world.slots ||
-			       !world.backends || !world.live || !world.flows || !world.meta
-		       ? -1
-		       : 0;
+	return fds_are_good() && world.pools && world.slots && world.backends && world.live &&
+			       world.flows && world.buckets && world.snat && world.ends &&
+			       world.meta
+		       ? 0
+		       : -1;
+}
+
+/* As struct clock of bpf/lb_sweep.bpf.c. */
+struct clock {
+	uint64_t ticks;
+	uint64_t ns;
+};
+
+static int ask_clock(int program, struct clock *ret_clock)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = ret_clock,
+		    .ctx_size_in = sizeof(*ret_clock));
+
+	return bpf_prog_test_run_opts(program, &opts);
+}
+
+/* How long a tick is, as the daemon finds out. */
+static int open_clock(int program)
+{
+	struct clock first = {0};
+	struct clock last = {0};
+	int rc = ask_clock(program, &first);
+
+	while (rc == 0 && last.ticks < first.ticks + TICKS_MEASURED)
+		rc = ask_clock(program, &last);
+	if (rc)
+		return rc;
+	world.tick_ns = (uint32_t)((last.ns - first.ns) / (last.ticks - first.ticks));
+	world.second = (uint32_t)((NS_PER_S + world.tick_ns / 2) / world.tick_ns);
+	world.ticks = last.ticks;
+	world.clock_ns = last.ns;
+	return 0;
 }
 
 static int open_devices(void)
@@ -113,13 +164,21 @@ int world_open(void **state)
 	rc = load_objects(&constants, &programs);
 	if (rc)
 		return cannot("load the BPF objects", rc);
+	rc = open_clock(programs.clock);
+	if (rc)
+		return cannot("ask the kernel's clock", rc);
 	if (stay_on_this_cpu() || place_make() || open_maps() || open_devices())
 		return cannot("make a namespace and map the maps", -errno);
 	world.xdp = programs.xdp;
 	world.tc = programs.tc;
+	world.dry_xdp = programs.dry_xdp;
+	world.dry_tc = programs.dry_tc;
+	world.decap = programs.decap;
 	world.sweep = programs.sweep;
 	world.arm = programs.arm;
+	world.kill = programs.kill;
 	world.max_flows = world_flows;
+	world.n_buckets = LB_BUCKETS(world_flows);
 	world.flags_known = flags_of_kernel();
 	world.cpus = libbpf_num_possible_cpus();
 	return 0;
@@ -149,33 +208,62 @@ static void clear_hash(int fd, void *key, void *next, size_t size)
 /* A bucket that was last filled at the epoch is full. */
 void world_fill_bucket(void)
 {
-	char values[256 * 16] = {0};
+	char values[256 * BUCKET_BYTES] = {0};
 	uint32_t zero = 0;
 
 	bpf_map_update_elem(world.bucket, &zero, values, BPF_ANY);
 }
 
-static void clear_free_ring(void)
+static void clear_array(int fd, size_t size, uint32_t n)
 {
-	const uint64_t empty = 0;
-	uint64_t used = world.meta->free_tail;
+	uint32_t *keys = calloc(n, sizeof(*keys));
+	char *values = calloc(n, size);
+	uint32_t count = n;
 
-	for (uint32_t i = 0; i < world.max_flows && i < used; i++)
-		bpf_map_update_elem(world.free, &i, &empty, BPF_ANY);
+	assert_non_null(keys);
+	assert_non_null(values);
+	for (uint32_t i = 0; i < n; i++)
+		keys[i] = i;
+	if (n)
+		assert_int_equal(bpf_map_update_batch(fd, keys, values, &count, NULL), 0);
+	free(keys);
+	free(values);
+}
+
+static void clear_ring(int fd, uint64_t tickets, uint32_t cells)
+{
+	clear_array(fd, sizeof(uint64_t), tickets < cells ? (uint32_t)tickets : cells);
+}
+
+void world_forget_frags(void)
+{
+	clear_array(world.frags, sizeof(struct lb_frag), LB_FRAGS);
+}
+
+/* As the daemon makes it, but that no flow times out, and that the hash is always the same. */
+static void make_meta(struct lb_meta *meta)
+{
+	memset(meta, 0, sizeof(*meta));
+	meta->magic = LB_META_MAGIC;
+	meta->flow_abi = LB_FLOW_ABI;
+	meta->ctl_abi = LB_CTL_ABI;
+	meta->max_flows = world.max_flows;
+	meta->n_buckets = world.n_buckets;
+	meta->tick_ns = world.tick_ns;
+	meta->second = world.second;
+	meta->hop_ttl = world.second >> LB_HOP_SHIFT;
+	meta->hops_changed = world_now() - 100 * world.second;
+	for (uint64_t i = 0; i < LB_HASH_KEYS; i++)
+		meta->hash_keys[i] = (i + 1) * 0x9e3779b97f4a7c15ULL | 1;
 }
 
 void world_forget(void)
 {
-	struct lb_flow_key keys[2];
-
-	clear_hash(world.index, &keys[0], &keys[1], sizeof(*keys));
-	clear_free_ring();
+	clear_ring(world.free, world.meta->free_tail, world.max_flows);
+	clear_ring(world.half, world.meta->half_tail, LB_HALF_FLOWS(world.max_flows));
+	memset(world.buckets, 0, world.n_buckets * sizeof(*world.buckets));
 	memset(world.flows, 0, world.max_flows * sizeof(*world.flows));
-	memset(world.meta, 0, sizeof(*world.meta));
-	world.meta->magic = LB_META_MAGIC;
-	world.meta->flow_abi = LB_FLOW_ABI;
-	world.meta->ctl_abi = LB_CTL_ABI;
-	world.meta->max_flows = world.max_flows;
+	make_meta(world.meta);
 }
 
 static void clear_ids(void)
@@ -183,17 +271,21 @@ static void clear_ids(void)
 	memset(world.pools, 0, IDS_USED * sizeof(*world.pools));
 	memset(world.backends, 0, IDS_USED * sizeof(*world.backends));
 	memset(world.live, 0, IDS_USED * sizeof(*world.live));
+	memset(world.ends, 0, LB_ENDS_WORDS * sizeof(*world.ends));
+	memset(world.snat, 0, SNAT_USED * sizeof(*world.snat));
 }
 
 int world_reset(void **state)
 {
 	static const uint16_t one[] = {1};
 	struct lb_service_key keys[2];
+	struct lb_prefix_key prefixes[2];
 
 	if (*state)
 		world.hook = *state;
 	world_forget();
 	clear_hash(world.services, &keys[0], &keys[1], sizeof(*keys));
+	clear_hash(world.prefixes, &prefixes[0], &prefixes[1], sizeof(*prefixes));
 	clear_ids();
 	world_fill_bucket();
 	world_backend(1, BACKEND_ADDR(1), BACKEND_PORT, 1, ELIGIBLE);
@@ -204,14 +296,32 @@ int world_reset(void **state)
 
 /* ---- What the daemon writes ---------------------------------------------------------------- */
 
+static void end_add(const struct lb_ip *addr, uint16_t port, uint8_t proto)
+{
+	uint64_t bits = lb_end_hash(lb_end_address(addr), htons(port), proto);
+
+	for (int i = 0; i < 2; i++, bits >>= 32)
+		world.ends[(uint32_t)bits / 64] |= 1ULL << ((uint32_t)bits & 63);
+}
+
+void world_listen(const struct lb_service *service, const struct lb_ip *addr, uint16_t port,
+		  uint8_t proto)
+{
+	const struct lb_service_key key = {.addr = *addr, .port = htons(port), .proto = proto};
+	const struct lb_service_key echo = {.addr = *addr, .proto = LB_PROTO_ICMP};
+
+	end_add(addr, port, proto);
+	assert_int_equal(bpf_map_update_elem(world.services, &key, service, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(world.services, &echo, service, BPF_ANY), 0);
+}
+
 void world_service(uint32_t id, uint32_t addr, uint16_t port, uint32_t pool, uint32_t flags)
 {
-	const struct lb_service_key key = {
-		.addr = ip_of(addr), .port = htons(port), .proto = LB_PROTO_TCP};
+	const struct lb_ip ip = ip_of(addr);
 	const struct lb_service service = {
 		.id = id, .pool = pool, .flags = flags, .forward = LB_FORWARD_NAT};
 
-	assert_int_equal(bpf_map_update_elem(world.services, &key, &service, BPF_ANY), 0);
+	world_listen(&service, &ip, port, LB_PROTO_TCP);
 }
 
 void world_pool(uint32_t id, enum lb_choice choice, const uint16_t *slots, uint32_t n_slots)
@@ -227,15 +337,22 @@ void world_pool(uint32_t id, enum lb_choice choice, const uint16_t *slots, uint3
 	world.pools[id].table = LB_TABLE(offset, n_slots);
 }
 
+void world_backend_at(uint16_t id, const struct lb_ip *addr, uint16_t port, uint32_t weight,
+		      uint32_t flags)
+{
+	const struct lb_backend backend = {
+		.addr = *addr, .port = htons(port), .flags = flags, .pool = 1, .weight = weight};
+
+	end_add(addr, port, LB_PROTO_TCP);
+	end_add(addr, port, LB_PROTO_UDP);
+	world.backends[id] = backend;
+}
+
 void world_backend(uint16_t id, uint32_t addr, uint16_t port, uint32_t weight, uint32_t flags)
 {
-	const struct lb_backend backend = {.addr = ip_of(addr),
-					   .port = htons(port),
-					   .flags = flags,
-					   .pool = 1,
-					   .weight = weight};
+	const struct lb_ip ip = ip_of(addr);
 
-	world.backends[id] = backend;
+	world_backend_at(id, &ip, port, weight, flags);
 }
 
 void world_backends(uint16_t n)
@@ -264,22 +381,68 @@ void world_arm(void)
 	run_syscall(world.arm);
 }
 
+/* As struct kill of bpf/lb_sweep.bpf.c. */
+void world_kill(uint32_t record, uint32_t generation)
+{
+	struct {
+		uint32_t record;
+		uint32_t generation;
+	} kill = {record, generation};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &kill, .ctx_size_in = sizeof(kill));
+
+	assert_int_equal(bpf_prog_test_run_opts(world.kill, &opts), 0);
+}
+
+uint32_t world_ticks(uint64_t ns)
+{
+	return ns < world.tick_ns ? 1 : (uint32_t)(ns / world.tick_ns);
+}
+
+uint32_t world_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint32_t)(world.ticks + ((uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec -
+					 world.clock_ns) /
+						world.tick_ns);
+}
+
+void world_timeout(enum lb_flow_state state, uint64_t ns)
+{
+	world.meta->timeout[state] = ns ? world_ticks(ns) : 0;
+}
+
+void world_timeouts(uint64_t ns)
+{
+	for (int s = 0; s < LB_FLOW_STATES; s++)
+		world_timeout((enum lb_flow_state)s, ns);
+}
+
 void world_age(uint64_t ns)
 {
 	for (uint32_t i = 0; i < world.max_flows; i++)
-		world.flows[i].seen_at -= ns;
+		world.flows[i].seen -= world_ticks(ns);
 }
 
 uint32_t world_index_count(void)
 {
-	struct lb_flow_key key;
-	struct lb_flow_key *from = NULL;
 	uint32_t count = 0;
 
-	while (bpf_map_get_next_key(world.index, from, &key) == 0) {
-		from = &key;
-		count++;
-	}
+	for (uint32_t i = 0; i < world.n_buckets; i++)
+		for (uint32_t k = 0; k < LB_BUCKET_ENTRIES; k++)
+			count += world.buckets[i].entry[k] != 0;
+	return count;
+}
+
+uint32_t world_entries_of(const struct lb_flow *flow)
+{
+	uint64_t named = LB_ENTRY(0, LB_FLOW_GENERATION(flow->word), flow - world.flows);
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < world.n_buckets; i++)
+		for (uint32_t k = 0; k < LB_BUCKET_ENTRIES; k++)
+			count += (world.buckets[i].entry[k] & ~0ULL >> 16) == named;
 	return count;
 }
 

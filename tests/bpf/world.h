@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The three BPF objects, loaded once over the same maps, and what the daemon would write there.
+ * The BPF objects, loaded once over the same maps, and what the daemon would write there.
  *
  * For: every test program. Owns: the objects, the maps' memory, and the state that world_reset()
  * puts back: no flow, no count, one service VIP:80 -> pool 1 -> backend 1 at port 8080.
@@ -40,16 +40,28 @@ struct hook {
 struct world {
 	int xdp; /* program descriptors */
 	int tc;
+	int dry_xdp;
+	int dry_tc;
+	int decap;
 	int sweep;
 	int arm;
-	int index; /* map descriptors */
-	int free;
+	int kill;
+	int free; /* map descriptors */
+	int half;
+	int frags;
+	int locks;
 	int services;
+	int prefixes;
 	int counters;
 	int bucket;
 	int svc_stats;
 	int be_stats;
 	uint32_t max_flows;
+	uint32_t n_buckets;
+	uint32_t tick_ns; /* what times in the maps are counted in */
+	uint32_t second;  /* in ticks */
+	uint64_t ticks;	  /* at clock_ns */
+	uint64_t clock_ns;
 	int cpus;
 	uint32_t flags_known;  /* flags of BPF_PROG_TEST_RUN that this kernel has */
 	struct lb_pool *pools; /* mapped */
@@ -57,6 +69,9 @@ struct world {
 	struct lb_backend *backends;
 	struct lb_live *live;
 	struct lb_flow *flows;
+	struct lb_bucket *buckets;
+	struct lb_snat *snat;
+	uint64_t *ends;
 	struct lb_meta *meta;
 	const struct hook *hook; /* of the test that runs */
 };
@@ -74,6 +89,11 @@ void world_forget(void);
 
 struct lb_ip ip_of(uint32_t addr);
 void world_service(uint32_t id, uint32_t addr, uint16_t port, uint32_t pool, uint32_t flags);
+/* The same of any kind: the entry, that of its address, and its end. */
+void world_listen(const struct lb_service *service, const struct lb_ip *addr, uint16_t port,
+		  uint8_t proto);
+void world_backend_at(uint16_t id, const struct lb_ip *addr, uint16_t port, uint32_t weight,
+		      uint32_t flags);
 /* The pool's table starts at slot 1024 * id. */
 void world_pool(uint32_t id, enum lb_choice choice, const uint16_t *slots, uint32_t n_slots);
 void world_backend(uint16_t id, uint32_t addr, uint16_t port, uint32_t weight, uint32_t flags);
@@ -84,9 +104,20 @@ void world_fill_bucket(void);
 void world_sweep(void);
 /* Starts the sweep's timer, which goes on to the end of the program. */
 void world_arm(void);
-/* Makes every record so old that no cached hop or clock tick matters. */
+/* Ends the flow of a record as the operator does. */
+void world_kill(uint32_t record, uint32_t generation);
+/* At least 1. */
+uint32_t world_ticks(uint64_t ns);
+uint32_t world_now(void);				   /* ticks */
+void world_timeout(enum lb_flow_state state, uint64_t ns); /* 0: for ever */
+void world_timeouts(uint64_t ns);			   /* of every state */
+/* Makes every record so much older. */
 void world_age(uint64_t ns);
 uint32_t world_index_count(void);
+/* Entries that name the record as it is now. */
+uint32_t world_entries_of(const struct lb_flow *flow);
+/* No later fragment is known any more. */
+void world_forget_frags(void);
 void world_count(enum lb_verdict verdict, struct lb_count *ret_count);
 
 /* A cmocka test for each hook, from one function. */
