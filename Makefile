@@ -37,7 +37,7 @@ ARCHIVES := $(foreach room,$(ROOMS),$(B)/lib/$(room).a)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo test test-unit test-bpf test-system soak bench lint fmt fmt-check layers install clean help bootstrap
+.PHONY: all demo test test-unit test-bpf test-system test-kernel soak bench lint fmt fmt-check layers install clean help bootstrap
 
 all: $(B)/lbd $(B)/lbadm ## build lbd, lbadm and the BPF objects
 
@@ -117,6 +117,10 @@ test-bpf: $(BPF_TESTS) ## every packet rule, by BPF_PROG_TEST_RUN (root)
 
 test-system: all ## what a user sees, in network namespaces (root)
 	$(Q)LBD_BUILD=$(B) tests/run $(if $(T),-k '$(T)') $(SYSTEM_TESTS)
+
+test-kernel: all $(BPF_TESTS) ## the same on Linux 6.1 and 6.12, in emulated machines (amd64)
+	$(Q)tools/bootstrap build test kernel
+	$(Q)LBD_BUILD=$(B) tests/kernel/run $(BPF_TESTS) $(wildcard tests/kernel/test_*)
 
 soak: all ## the long runs
 	$(Q)LBD_BUILD=$(B) tests/run $(wildcard tests/system/soak_*.py)
