@@ -18,8 +18,9 @@
 #define EEXIST 17
 #define ENOSPC 28
 
-#define LOCK_TRIES  64 /* a holder never sleeps and has a hundred instructions to do */
-#define RECORD_NONE (~0U)
+#define BUCKET_CROWDED 4  /* entries */
+#define LOCK_TRIES     64 /* a holder never sleeps and has a hundred instructions to do */
+#define RECORD_NONE    (~0U)
 
 /* Where a hash lies: two buckets and a tag. No tag is 0, so that a free entry matches none. */
 static __always_inline __u16 hash_tag(__u64 hash)
@@ -74,19 +75,42 @@ VERIFIED_ALONE int index_remove(__u64 hash, __u64 entry)
 	return 0;
 }
 
-/* Puts <entry> where there is room. False: both buckets are full. */
-static __always_inline bool index_place(__u64 hash, __u64 entry)
+static __always_inline __u32 bucket_used(const struct lb_bucket *bucket)
 {
-	for (int which = 0; which < 2; which++) {
-		struct lb_bucket *bucket = index_bucket(hash, which);
+	__u32 used = 0;
 
-		for (int i = 0; bucket && i < LB_BUCKET_ENTRIES; i++) {
-			if (!READ_ONCE(bucket->entry[i]) &&
-			    !__sync_val_compare_and_swap(&bucket->entry[i], 0, entry))
-				return true;
-		}
+	for (int i = 0; i < LB_BUCKET_ENTRIES; i++)
+		used += READ_ONCE(bucket->entry[i]) ? 1 : 0;
+	return used;
+}
+
+static __always_inline bool bucket_place(struct lb_bucket *bucket, __u64 entry)
+{
+	for (int i = 0; i < LB_BUCKET_ENTRIES; i++) {
+		if (!READ_ONCE(bucket->entry[i]) &&
+		    !__sync_val_compare_and_swap(&bucket->entry[i], 0, entry))
+			return true;
 	}
 	return false;
+}
+
+/*
+ * Puts <entry> into its first bucket while that has room to spare, so that most lookups read one
+ * line; else into the emptier of the two, so that none is full before nearly all are. False: both
+ * are.
+ */
+static __always_inline bool index_place(__u64 hash, __u64 entry)
+{
+	struct lb_bucket *one = index_bucket(hash, 0);
+	struct lb_bucket *two = index_bucket(hash, 1);
+	__u32 used;
+
+	if (!one || !two)
+		return false;
+	used = bucket_used(one);
+	if (used < BUCKET_CROWDED || used <= bucket_used(two))
+		return bucket_place(one, entry) || bucket_place(two, entry);
+	return bucket_place(two, entry) || bucket_place(one, entry);
 }
 
 static __always_inline __u64 *index_lock(__u64 hash)

@@ -5,11 +5,14 @@ import subprocess
 from contextlib import contextmanager
 
 from bulk import Bulk
-from lab import VIP, Lab, config, nat, pool
+from lab import BUILD, VIP, Lab, config
 from table import RUNS, Table
 
 CLIENT, BACKEND = "10.0.0.2", "10.0.1.11"
-FLOWS = (1, 50000)
+FLOWS = (1, 100000)
+MILLION = 1000000
+ALGORITHMS = ("round-robin", "weighted-round-robin", "least-connections", "maglev", "source-hash",
+              "random-two", "least-latency")
 SECONDS = 1
 NFT = """
 table ip bench {
@@ -21,9 +24,16 @@ table ip bench {
 """ % (VIP, BACKEND)
 
 
-def services(hook):
-    return {**config(hook, {"web": pool(["b1"])}, {"web": nat(f"{VIP}:80", "web")}),
-            "limits": {"flows": 131072}}
+def address(number):
+    """Of the <number>th backend; only the first one is a machine."""
+    return f"10.0.{1 + (number + 10) // 250}.{(number + 10) % 250 + 1}"
+
+
+def services(hook, forward="nat", flows=131072, algorithm="round-robin", count=1):
+    backends = [{"address": f"{address(i)}:80", "name": f"b{i + 1}"} for i in range(count)]
+    web = {"algorithm": algorithm, "health": {"type": "none"}, "backends": backends}
+    service = {"listen": f"{VIP}:80", "protocol": "tcp", "forward": forward, "pool": "web"}
+    return {**config(hook, {"web": web}, {"web": service}), "limits": {"flows": flows}}
 
 
 def mac(lab, name, link):
@@ -41,8 +51,11 @@ def prepare(lab):
     """Frames that leave XDP need NAPI at the other end; neighbours do not answer a sink."""
     lab.must("lb", "ethtool", "-K", "cl0", "gro", "on")
     lab.must("sw", "ethtool", "-K", "lb", "gro", "on")
-    lab.must("lb", "ip", "neigh", "replace", BACKEND, "lladdr", mac(lab, "b1", "eth0"), "dev",
-             "be0", "nud", "permanent")
+    lab.must("lb", "ip", "route", "replace", "10.0.0.0/21", "dev", "be0", "metric", "100")
+    link = mac(lab, "b1", "eth0")
+    rows = [f"neigh replace {address(i)} lladdr {link} dev be0 nud permanent" for i in range(1000)]
+    subprocess.run(lab.enter("lb") + ["ip", "-batch", "-"], input="\n".join(rows), text=True,
+                   check=True)
     lab.must("lb", "ip", "neigh", "replace", CLIENT, "lladdr", mac(lab, "client", "eth0"), "dev",
              "cl0", "nud", "permanent")
 
@@ -55,22 +68,47 @@ def open_flows(lab, helpers, flows):
         print(f"  (of {flows} flows {opened} were opened)", flush=True)
 
 
+def cost(lab, helpers, kind, flows):
+    """(nanoseconds over the empty program, of the empty program) per packet"""
+    whole, empty = map(int, lab.must("lb", f"{helpers}/pktgen", "cost", program_id(lab), "cl0",
+                                     CLIENT, VIP, str(flows), kind).split())
+    return whole - empty, empty
+
+
 def packet(helpers):
     """The program alone, without drivers: test runs, less an empty program's."""
-    table = Table("lbd: one packet of an open flow, client to backend, program alone",
-                  "ns per packet", digits=0)
+    table = Table("lbd: one packet, client to backend, program alone, over an empty program",
+                  "ns", digits=0)
     for hook, profile in (("native", "xdp"), ("tc", "tc")):
         with Lab(profile, 1, "lbench") as lab:
             prepare(lab)
+            # A test run has one skb for all its turns: TC would wrap it again and again.
+            for forward in ("nat", "dsr", "ipip") if hook == "native" else ("nat", "dsr"):
+                for flows in FLOWS + ((MILLION,) if (hook, forward) == ("native", "nat") else ()):
+                    with lab.lbd(services(hook, forward, max(131072, flows))):
+                        open_flows(lab, helpers, flows)
+                        for _ in range(RUNS):
+                            over, empty = cost(lab, helpers, "ack", flows)
+                            table.add(f"{hook}, {forward}, {flows} flows", over)
+                            table.add("(the empty program and the generator)", empty)
             with lab.lbd(services(hook)):
-                for flows in FLOWS:
-                    open_flows(lab, helpers, flows)
+                for _ in range(RUNS):
+                    table.add(f"{hook}, no service's packet", cost(lab, helpers, "other", 1)[0])
+    table.show()
+
+
+def new(helpers):
+    """SYNs, each a new flow: the table's half-open quota ends the oldest one for each."""
+    table = Table("lbd: one new flow in a table full of half-open ones, program alone, XDP", "ns",
+                  digits=0)
+    with Lab("xdp", 1, "lbench") as lab:
+        prepare(lab)
+        for algorithm in ALGORITHMS:
+            for count in (3, 100, 1000):
+                with lab.lbd(services("native", "nat", 131072, algorithm, count)):
                     for _ in range(RUNS):
-                        whole, empty = map(int, lab.must(
-                            "lb", f"{helpers}/pktgen", "cost", program_id(lab), "cl0", CLIENT, VIP,
-                            str(flows)).split())
-                        table.add(f"{hook}, {flows} flows", whole - empty)
-                        table.add("the empty program and the generator", empty)
+                        table.add(f"{algorithm}, {count} backends",
+                                  cost(lab, helpers, "syn", MILLION)[0])
     table.show()
 
 
@@ -123,8 +161,8 @@ def nftables(lab, _helpers, _flows):
 
 
 @contextmanager
-def lbd_with(hook, lab, helpers, flows):
-    with lab.lbd(services(hook)):
+def lbd_with(hook, forward, lab, helpers, flows):
+    with lab.lbd(services(hook, forward)):
         open_flows(lab, helpers, flows)
         yield VIP
 
@@ -135,8 +173,9 @@ def rate(helpers):
     contestants = {
         "kernel routing": nothing,
         "nftables DNAT": nftables,
-        "lbd nat, XDP": lambda *args: lbd_with("native", *args),
-        "lbd nat, TC": lambda *args: lbd_with("tc", *args),
+        "lbd nat, XDP": lambda *args: lbd_with("native", "nat", *args),
+        "lbd ipip, XDP": lambda *args: lbd_with("native", "ipip", *args),
+        "lbd nat, TC": lambda *args: lbd_with("tc", "nat", *args),
     }
     with Lab("xdp", 1, "lbench") as lab:
         prepare(lab)

@@ -12,12 +12,15 @@
 /* Ethernet, IPv4, TCP and six bytes: the smallest frame of an Ethernet, less its checksum. */
 #define FRAME_LEN  60
 #define FIRST_PORT 10000
-#define MAX_FLOWS  50000
+#define PORTS	   50000 /* of one client address */
+#define MAX_FLOWS  1000000
 
 struct pktgen_settings {
 	__u64 frame[(FRAME_LEN + 7) / 8];
 	__u32 flows;
-	__u32 base_sum; /* of the TCP segment with neither source port nor checksum */
+	__u32 stride;  /* from one flow to the next: neighbours in time are none in memory */
+	__u32 tcp_sum; /* of the segment with neither source port nor checksum */
+	__u32 ip_sum;  /* of the header without its checksum */
 };
 
 #endif
