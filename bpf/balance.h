@@ -191,6 +191,8 @@ static __always_inline void flow_note(struct lb_flow *flow, struct packet *pkt, 
 static __always_inline __u32 balance_known(struct ctx_kind *ctx, struct packet *pkt,
 					   struct lb_flow *flow, __u32 verdict)
 {
+	if (dry)
+		trace_flow(flow, pkt);
 	if (flow_is_killed(flow, pkt))
 		return refuse(ctx, pkt, LB_V_FLOW_KILLED);
 	if (pkt->ttl <= 1)
@@ -198,8 +200,6 @@ static __always_inline __u32 balance_known(struct ctx_kind *ctx, struct packet *
 	flow_note(flow, pkt, verdict);
 	if (verdict == FORWARD_WHOLE)
 		verdict = LB_V_ICMP_FORWARDED;
-	if (dry)
-		trace_flow(flow, pkt);
 	return flow_forward(ctx, pkt, flow, verdict);
 }
 

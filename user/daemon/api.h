@@ -39,6 +39,11 @@ control_fn api_backend_why;
 /* api_flow.c */
 control_fn api_flows;
 control_fn api_flow_count;
+/* api_verdict.c */
+control_fn api_verdicts;
+control_fn api_verdict_get;
+/* api_trace.c */
+control_fn api_trace;
 /* api_config.c */
 control_fn api_config;
 control_fn api_config_check;
@@ -50,6 +55,7 @@ json_t *api_pool_json(struct pool_entry *entry);
 json_t *api_service_json(struct load_balancer *lb, const struct service_spec *service);
 json_t *api_backend_json(struct pool_entry *entry, struct backend *backend);
 json_t *api_interfaces_json(struct load_balancer *lb);
+const char *api_flow_state(uint32_t state); /* "syn-ack" */
 /* Merges into the overlay and answers {} or the error. */
 void api_change(struct load_balancer *lb, const char *const *at, const json_t *patch,
 		struct control_reply *reply);

@@ -23,6 +23,11 @@ static const char *const state_texts[] = {
 };
 static const struct strtable state_names = STRTABLE(state_texts);
 
+const char *api_flow_state(uint32_t state)
+{
+	return strtable_name(&state_names, (int)state);
+}
+
 /* Which flows are meant, and where they go. */
 struct walk {
 	struct load_balancer *lb;

@@ -130,6 +130,7 @@ static void start(struct dataplane *dp)
 	};
 
 	sync_init(&dp->sync, &kernel_map_ops, &dp->maps, &view);
+	dp->sync.tick_ns = dp->maps.meta->tick_ns;
 	neighbours_init(&dp->neighbours);
 	dp->watch_fd = netlink_open(NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_ROUTE |
 							   RTMGRP_IPV6_ROUTE);
@@ -174,6 +175,7 @@ int dataplane_open(const struct dataplane_spec *spec, struct dataplane **ret_dat
 	dp->watch_fd = -1;
 	dp->neighbours.fd = -1;
 	dp->programs = (struct programs)PROGRAMS_NONE;
+	dp->dry[0] = dp->dry[1] = (struct dry)DRY_NONE;
 	log_libbpf();
 	rc = open_all(dp, spec, err);
 	if (rc) {
@@ -188,6 +190,7 @@ void dataplane_close(struct dataplane *dp)
 {
 	if (!dp)
 		return;
+	insight_fini(dp);
 	attachments_fini(dp);
 	neighbours_fini(&dp->neighbours);
 	sync_fini(&dp->sync);
@@ -223,6 +226,7 @@ int dataplane_sync(struct dataplane *dp, const struct wanted *wanted, struct err
 
 	if (rc)
 		return rc;
+	meta_timeouts(dp->maps.meta, wanted->timeout_ms);
 	neighbours_want(&dp->neighbours, wanted);
 	(void)neighbours_step(&dp->neighbours);
 	return 0;

@@ -9,98 +9,7 @@
 
 #include "base/log.h"
 #include "dataplane/netlink.h"
-
-static struct addr as_addr(const uint8_t ip[static 16])
-{
-	struct addr addr = {0};
-
-	memcpy(addr.ip, ip, sizeof(addr.ip));
-	return addr;
-}
-
-static bool is_ipv4(const uint8_t ip[static 16])
-{
-	struct addr addr = as_addr(ip);
-
-	return addr_is_ipv4(&addr);
-}
-
-static uint8_t family_of(const uint8_t ip[static 16])
-{
-	return is_ipv4(ip) ? AF_INET : AF_INET6;
-}
-
-static void put_ip(struct netlink_request *request, uint16_t type, const uint8_t ip[static 16])
-{
-	if (is_ipv4(ip))
-		netlink_put(request, type, ip + 12, 4);
-	else
-		netlink_put(request, type, ip, 16);
-}
-
-/* ---- The route ----------------------------------------------------------------------------- */
-
-struct route {
-	bool usable;
-	uint32_t ifindex;
-	uint8_t hop[16];
-};
-
-static bool copy_hop(uint8_t family, const void *data, uint8_t hop[static 16])
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	if (!data)
-		return false;
-	if (family == AF_INET) {
-		memcpy(hop, mapped, sizeof(mapped));
-		memcpy(hop + 12, data, 4);
-	} else {
-		memcpy(hop, data, 16);
-	}
-	return true;
-}
-
-static void read_route(void *ctx, const struct nlmsghdr *message)
-{
-	struct route *route = ctx;
-	const struct rtmsg *header = NLMSG_DATA(message);
-	const struct rtvia *via;
-	const void *oif;
-
-	if (message->nlmsg_type != RTM_NEWROUTE ||
-	    message->nlmsg_len < NLMSG_LENGTH(sizeof(*header)) || header->rtm_type != RTN_UNICAST)
-		return;
-	oif = netlink_find(message, sizeof(*header), RTA_OIF, sizeof(uint32_t));
-	if (!oif)
-		return;
-	memcpy(&route->ifindex, oif, sizeof(route->ifindex));
-	route->usable = true;
-	/* Without a gateway the hop stays what it was: the backend itself. */
-	copy_hop(header->rtm_family,
-		 netlink_find(message, sizeof(*header), RTA_GATEWAY,
-			      header->rtm_family == AF_INET ? 4 : 16),
-		 route->hop);
-	/* IPv4 by way of an IPv6 gateway (RFC 5549). */
-	via = netlink_find(message, sizeof(*header), RTA_VIA, sizeof(*via) + 16);
-	if (via && via->rtvia_family == AF_INET6)
-		copy_hop(AF_INET6, via->rtvia_addr, route->hop);
-}
-
-static int ask_route(int fd, const uint8_t ip[static 16], struct route *ret_route)
-{
-	struct rtmsg header = {
-		.rtm_family = family_of(ip),
-		.rtm_dst_len = is_ipv4(ip) ? 32 : 128,
-	};
-	struct netlink_request request;
-
-	*ret_route = (struct route){0};
-	memcpy(ret_route->hop, ip, sizeof(ret_route->hop));
-	netlink_begin(&request, RTM_GETROUTE, 0, &header, sizeof(header));
-	put_ip(&request, RTA_DST, ip);
-	return netlink_ask(fd, &request, read_route, ret_route);
-}
+#include "dataplane/route.h"
 
 /* ---- The neighbour ------------------------------------------------------------------------- */
 
@@ -114,12 +23,12 @@ static void read_state(void *ctx, const struct nlmsghdr *message)
 /* An entry that the operator made is not ours to manage: it would lose its permanence. */
 static bool is_permanent(int fd, uint32_t ifindex, const uint8_t hop[static 16])
 {
-	struct ndmsg header = {.ndm_family = family_of(hop), .ndm_ifindex = (int)ifindex};
+	struct ndmsg header = {.ndm_family = route_family(hop), .ndm_ifindex = (int)ifindex};
 	struct netlink_request request;
 	uint16_t state = 0;
 
 	netlink_begin(&request, RTM_GETNEIGH, 0, &header, sizeof(header));
-	put_ip(&request, NDA_DST, hop);
+	route_put_ip(&request, NDA_DST, hop);
 	return netlink_ask(fd, &request, read_state, &state) == 0 &&
 	       (state & (NUD_PERMANENT | NUD_NOARP));
 }
@@ -128,7 +37,7 @@ static bool is_permanent(int fd, uint32_t ifindex, const uint8_t hop[static 16])
 static int install(int fd, uint32_t ifindex, const uint8_t hop[static 16], bool managed)
 {
 	struct ndmsg header = {
-		.ndm_family = family_of(hop),
+		.ndm_family = route_family(hop),
 		.ndm_ifindex = (int)ifindex,
 		.ndm_flags = NTF_USE,
 	};
@@ -137,7 +46,7 @@ static int install(int fd, uint32_t ifindex, const uint8_t hop[static 16], bool 
 
 	netlink_begin(&request, RTM_NEWNEIGH, NLM_F_REPLACE | (managed ? NLM_F_CREATE : 0), &header,
 		      sizeof(header));
-	put_ip(&request, NDA_DST, hop);
+	route_put_ip(&request, NDA_DST, hop);
 	netlink_put(&request, NDA_FLAGS_EXT, &flags, sizeof(flags));
 	return netlink_ask(fd, &request, NULL, NULL);
 }
@@ -225,7 +134,7 @@ void neighbours_want(struct neighbours *neighbours, const struct wanted *wanted)
 static int resolve(const struct neighbours *neighbours, struct neighbour *row)
 {
 	struct route route;
-	int rc = ask_route(neighbours->fd, row->ip, &route);
+	int rc = route_ask(neighbours->fd, row->ip, &route);
 
 	/* Unreachable now: asked again when routes change. Local: nothing to resolve. */
 	if (rc == -ENETUNREACH || rc == -EHOSTUNREACH || (rc == 0 && !route.usable))
@@ -248,7 +157,7 @@ static int resolve(const struct neighbours *neighbours, struct neighbour *row)
 
 static void warn_once(struct neighbours *neighbours, const struct neighbour *row, int rc)
 {
-	struct addr addr = as_addr(row->ip);
+	struct addr addr = route_addr(row->ip);
 	char text[ADDR_TEXT_LEN];
 
 	if (neighbours->warned)

@@ -237,6 +237,88 @@ void programs_fini(struct programs *programs)
 	*programs = (struct programs)PROGRAMS_NONE;
 }
 
+/* ---- Dry loads ----------------------------------------------------------------------------- */
+
+/* What a run writes while it goes: a live packet on the same CPU has its own. */
+static bool is_scratch(const char *name)
+{
+	static const char *const names[] = {"lb_packet", "lb_scratch", "lb_answer",
+					    "lb_bucket", "lb_told",    "lb_trace"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int bind_dry(const struct object *object, const struct maps *maps)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object->object)
+	{
+		const char *name = bpf_map__name(map);
+		int rc = 0;
+
+		if (!bpf_map__is_internal(map) && !is_scratch(name))
+			rc = bpf_map__reuse_fd(map, maps_get(maps, name));
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int load_dry(const struct object *object, const struct maps *maps, struct dry *dry)
+{
+	int rc = set_constant(object->object, "max_flows", maps->max_flows);
+	int fd;
+
+	if (rc == 0)
+		rc = set_constant(object->object, "dry", 1);
+	if (rc == 0)
+		rc = bind_dry(object, maps);
+	if (rc == 0)
+		rc = bpf_object__load(object->object);
+	if (rc)
+		return rc;
+	rc = keep_program(object, object->name, &dry->program, NULL);
+	fd = bpf_object__find_map_fd_by_name(object->object, "lb_trace");
+	dry->trace = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return rc == 0 && dry->trace < 0 ? -ENOENT : rc;
+}
+
+int dry_load(struct dry *dry, const struct maps *maps, bool tc, struct error *err)
+{
+	struct object object = {.name = tc ? "lb_tc" : "lb_xdp"};
+	size_t size = 0;
+	const void *bytes = tc ? lb_tc__elf_bytes(&size) : lb_xdp__elf_bytes(&size);
+	int rc;
+
+	if (dry->program >= 0)
+		return 0;
+	object.object = open_bytes(object.name, bytes, size);
+	rc = object.object ? load_dry(&object, maps, dry) : -errno;
+	bpf_object__close(object.object);
+	if (rc) {
+		dry_fini(dry);
+		return error_set(err, rc, "", "cannot load BPF object '%s' for a trace: %s",
+				 object.name, strerror(-rc));
+	}
+	return 0;
+}
+
+void dry_fini(struct dry *dry)
+{
+	if (dry->program >= 0)
+		(void)close(dry->program);
+	if (dry->trace >= 0)
+		(void)close(dry->trace);
+	*dry = (struct dry)DRY_NONE;
+}
+
+/* ---- Runs ---------------------------------------------------------------------------------- */
+
 /* The program reads and writes <ctx>. */
 static int run(int fd, void *ctx, uint32_t size)
 {

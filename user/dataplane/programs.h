@@ -2,7 +2,7 @@
 /*
  * The BPF programs: loaded anew by every daemon, bound to the maps that are there.
  *
- * For: open (loads), attach (takes the descriptors). Owns: the loaded programs.
+ * For: open (loads), attach (takes the descriptors), trace. Owns: the loaded programs.
  * May know: base, maps, libbpf and the skeletons; nobody else includes a skeleton.
  */
 #ifndef DATAPLANE_PROGRAMS_H
@@ -42,5 +42,20 @@ int programs_sweep(const struct programs *programs);
 int programs_flow_kill(const struct programs *programs, uint32_t record, uint32_t generation);
 /* How long a tick of the kernel is, and the present one. Takes a few ticks. 0 or -errno. */
 int programs_tick(const struct programs *programs, uint32_t *ret_tick_ns, uint32_t *ret_now);
+
+/* A program that writes nothing, over the same maps: bpf/trace.h says what it finds. */
+struct dry {
+	int program;
+	int trace; /* its lb_trace */
+};
+
+#define DRY_NONE \
+	{ \
+		.program = -1, .trace = -1 \
+	}
+
+/* Loads it unless it is there. */
+int dry_load(struct dry *dry, const struct maps *maps, bool tc, struct error *err);
+void dry_fini(struct dry *dry);
 
 #endif

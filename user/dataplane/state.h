@@ -34,6 +34,13 @@ struct attachment {
 	char why[HOOK_WHY_LEN];
 };
 
+/* Reads lb_events; on_events says to whom. */
+struct event_reader {
+	struct ring_buffer *ring; /* NULL: nobody asked yet */
+	void (*each)(void *ctx, const struct lb_event *event);
+	void *ctx;
+};
+
 struct dataplane {
 	char path[BPFFS_PATH_LEN];
 	int lock_fd;
@@ -44,6 +51,8 @@ struct dataplane {
 	struct maps maps;
 	struct sync sync;
 	struct neighbours neighbours;
+	struct event_reader events;
+	struct dry dry[2]; /* XDP, TC: loaded for the first trace */
 	struct attachment attachments[MAX_ATTACHMENTS];
 	uint32_t n_attachments;
 };
@@ -53,5 +62,7 @@ int attachments_load(struct dataplane *dataplane);
 void attachments_fini(struct dataplane *dataplane); /* stays attached */
 /* Re-creates what this process attached and the kernel lost with its device. */
 void attachments_refresh(struct dataplane *dataplane);
+
+void insight_fini(struct dataplane *dataplane);
 
 #endif
