@@ -158,6 +158,8 @@ void config_free(struct config *config)
 	for (uint32_t i = 0; i < config->n_services; i++) {
 		free(config->services[i].listen);
 		free(config->services[i].snat);
+		free(config->services[i].allow);
+		free(config->services[i].deny);
 		free(config->services[i].routes);
 	}
 	free(config->pools);

@@ -281,5 +281,8 @@ void check_config(struct build *build, const struct doc *doc)
 		check_supported(&subject);
 		check_routes(&subject);
 		check_overlaps(&subject);
+		check_protection(build, &subject.place, subject.service);
 	}
+	if (services)
+		check_prefix_count(build, &top);
 }

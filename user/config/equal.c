@@ -47,6 +47,23 @@ static bool addrs_equal(const struct addr *a, uint32_t n_a, const struct addr *b
 	return true;
 }
 
+static bool prefixes_equal(const struct prefix *a, uint32_t n_a, const struct prefix *b,
+			   uint32_t n_b)
+{
+	_Static_assert(sizeof(*a) == 17, "no padding");
+	return n_a == n_b && (n_a == 0 || memcmp(a, b, n_a * sizeof(*a)) == 0);
+}
+
+/* Both are of uint32_t, so there is no padding. */
+static bool protection_equal(const struct service_spec *a, const struct service_spec *b)
+{
+	return a->no_flow == b->no_flow &&
+	       prefixes_equal(a->allow, a->n_allow, b->allow, b->n_allow) &&
+	       prefixes_equal(a->deny, a->n_deny, b->deny, b->n_deny) &&
+	       memcmp(&a->rate, &b->rate, sizeof(a->rate)) == 0 &&
+	       memcmp(&a->flow_timeouts, &b->flow_timeouts, sizeof(a->flow_timeouts)) == 0;
+}
+
 static bool routes_equal(const struct service_spec *a, const struct service_spec *b)
 {
 	if (a->n_routes != b->n_routes)
@@ -73,5 +90,5 @@ bool service_spec_equal(const struct service_spec *a, const struct service_spec 
 	       a->forward == b->forward && a->enabled == b->enabled &&
 	       addrs_equal(a->listen, a->n_listen, b->listen, b->n_listen) &&
 	       addrs_equal(a->snat, a->n_snat, b->snat, b->n_snat) && routes_equal(a, b) &&
-	       timeouts_equal(&a->timeouts, &b->timeouts);
+	       timeouts_equal(&a->timeouts, &b->timeouts) && protection_equal(a, b);
 }

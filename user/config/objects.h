@@ -12,14 +12,22 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-key_read_fn read_interfaces; /* out: struct config */
-key_read_fn read_pools;	     /* out: struct config */
-key_read_fn read_services;   /* out: struct config */
-key_read_fn read_health;     /* out: struct health_spec */
+key_read_fn read_interfaces;	/* out: struct config */
+key_read_fn read_pools;		/* out: struct config */
+key_read_fn read_services;	/* out: struct config */
+key_read_fn read_health;	/* out: struct health_spec */
+key_read_fn read_allow;		/* out: struct service_spec */
+key_read_fn read_deny;		/* out: struct service_spec */
+key_read_fn read_rate;		/* out: struct rate_spec */
+key_read_fn read_flow_timeouts; /* out: struct flow_timeouts_spec */
 void health_defaults(struct health_spec *health);
 
 /* What no single object can know: missing pools, overlaps, combinations. */
 void check_config(struct build *build, const struct doc *doc);
+/* The same for what protects a kernel service. */
+void check_protection(struct build *build, const struct place *place,
+		      const struct service_spec *service);
+void check_prefix_count(struct build *build, const struct place *place);
 /* The node of one listen address, for messages. */
 const struct doc *listen_node(const struct doc *service, uint32_t i);
 

@@ -7,11 +7,7 @@
 #include <string.h>
 
 #include "daemon/entry.h"
-
-static bool in_kernel(const struct service_spec *service)
-{
-	return service->enabled && service->path == PATH_KERNEL && service->n_routes > 0;
-}
+#include "daemon/project_service.h"
 
 static const struct project_pool *find_pool(const struct project *in, const char *name)
 {
@@ -27,7 +23,7 @@ static bool pool_tunnels(const struct project *in, const struct project_pool *po
 	for (uint32_t i = 0; i < in->config->n_services; i++) {
 		const struct service_spec *service = &in->config->services[i];
 
-		if (in_kernel(service) && service->forward >= FORWARD_IPIP &&
+		if (project_in_kernel(service) && service->forward >= FORWARD_IPIP &&
 		    strcmp(service->routes[0].pool, pool_spec(pool->pool)->name) == 0)
 			return true;
 	}
@@ -39,58 +35,33 @@ static bool pool_wanted(const struct project *in, const struct project_pool *poo
 	for (uint32_t i = 0; i < in->config->n_services; i++) {
 		const struct service_spec *service = &in->config->services[i];
 
-		if (in_kernel(service) &&
+		if (project_in_kernel(service) &&
 		    strcmp(service->routes[0].pool, pool_spec(pool->pool)->name) == 0)
 			return true;
 	}
 	return false;
 }
 
-/* Below what Linux gives to its own connections (ip_local_port_range begins at 32768). */
-#define SNAT_FIRST_PORT 1024
-#define SNAT_PORTS	(32768 - SNAT_FIRST_PORT)
-
-/* Addresses of the other family are for the service's other listeners. */
-static int project_snat(const struct service_spec *spec, struct wanted_service *service)
-{
-	if (spec->n_snat == 0)
-		return 0;
-	service->snat = calloc(spec->n_snat, sizeof(*service->snat));
-	if (!service->snat)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < spec->n_snat; i++) {
-		struct wanted_snat *snat = &service->snat[service->n_snat];
-
-		if (addr_is_ipv4(&spec->snat[i]) != addr_is_ipv4(&service->listen))
-			continue;
-		memcpy(snat->ip, spec->snat[i].ip, sizeof(snat->ip));
-		snat->first_port = SNAT_FIRST_PORT;
-		snat->n_ports = SNAT_PORTS;
-		service->n_snat++;
-	}
-	return 0;
-}
-
 static int project_service(const struct project *in, const struct service_spec *spec,
 			   struct wanted *wanted)
 {
 	const struct project_pool *pool = find_pool(in, spec->routes[0].pool);
+	uint32_t id = ids_take(in->service_ids, spec->name);
 
+	if (id == 0)
+		return -ENOSPC;
+	project_timeouts(spec, wanted);
 	for (uint32_t i = 0; pool && i < spec->n_listen; i++) {
 		struct wanted_service *service = &wanted->services[wanted->n_services++];
 
-		service->id = ids_take(in->service_ids, spec->name);
+		service->id = id;
 		service->listen = spec->listen[i];
-		service->proto = spec->protocol == PROTOCOL_UDP ? LB_PROTO_UDP : LB_PROTO_TCP;
-		service->forward = (uint8_t)spec->forward;
 		service->pool = pool->id;
-		if (project_snat(spec, service) < 0)
+		if (project_rules(spec, service) < 0)
 			return -ENOMEM;
 		(void)snprintf(service->name, sizeof(service->name), "%s", spec->name);
-		if (service->id == 0)
-			return -ENOSPC;
 	}
-	return 0;
+	return pool ? project_prefixes(spec, id, wanted) : 0;
 }
 
 static int project_services(const struct project *in, struct wanted *wanted)
@@ -104,7 +75,7 @@ static int project_services(const struct project *in, struct wanted *wanted)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < in->config->n_services; i++) {
 		const struct service_spec *spec = &in->config->services[i];
-		int r = in_kernel(spec) ? project_service(in, spec, wanted) : 0;
+		int r = project_in_kernel(spec) ? project_service(in, spec, wanted) : 0;
 
 		if (r < 0)
 			return r;

@@ -2,8 +2,9 @@
 /*
  * lb_decap on a backend's interface: takes the outer header off what ipip and gue services send.
  *
- * For: "lbd decap", which does one thing and exits. Owns: the links below DECAP_PATH-NETNS, named after
- * the inode of the network namespace and their interface; they outlive the process. May know: libbpf. Must never know: services.
+ * For: "lbd decap", which does one thing and exits. Owns: the links below DECAP_PATH-NETNS, named
+ * after the inode of the network namespace and their interface; they outlive the process. May know:
+ * libbpf. Must never know: services.
  */
 #ifndef DATAPLANE_DECAP_H
 #define DATAPLANE_DECAP_H

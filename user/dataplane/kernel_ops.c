@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +121,30 @@ static int source(void *ctx, const struct lb_ip *ip, struct lb_ip *ret_source)
 	return 0;
 }
 
+static int prefix_put(void *ctx, const struct lb_prefix_key *key, uint32_t value)
+{
+	const struct maps *maps = ctx;
+
+	return bpf_map_update_elem(maps->prefixes, key, &value, BPF_ANY) ? -errno : 0;
+}
+
+static int prefix_delete(void *ctx, const struct lb_prefix_key *key)
+{
+	const struct maps *maps = ctx;
+
+	return bpf_map_delete_elem(maps->prefixes, key) ? -errno : 0;
+}
+
+static int prefix_next(void *ctx, const struct lb_prefix_key *prev, struct lb_prefix_key *ret_key,
+		       uint32_t *ret_value)
+{
+	const struct maps *maps = ctx;
+
+	if (bpf_map_get_next_key(maps->prefixes, prev, ret_key) != 0)
+		return -errno;
+	return bpf_map_lookup_elem(maps->prefixes, ret_key, ret_value) ? -errno : 0;
+}
+
 static int clear_stats(int fd, uint32_t id)
 {
 	int cpus = libbpf_num_possible_cpus();
@@ -182,6 +206,9 @@ const struct map_ops kernel_map_ops = {
 	.ends = ends,
 	.snat_put = snat_put,
 	.source = source,
+	.prefix_put = prefix_put,
+	.prefix_delete = prefix_delete,
+	.prefix_next = prefix_next,
 	.backend_clear_stats = backend_clear_stats,
 	.service_clear_stats = service_clear_stats,
 	.service_next = service_next,

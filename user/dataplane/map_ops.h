@@ -30,6 +30,11 @@ struct map_ops {
 	int (*snat_put)(void *ctx, uint32_t row, const struct lb_snat *value);
 	/* Ours on the way to <addr>: all 0 if there is no way. */
 	int (*source)(void *ctx, const struct lb_ip *addr, struct lb_ip *ret_source);
+	int (*prefix_put)(void *ctx, const struct lb_prefix_key *key, uint32_t value);
+	int (*prefix_delete)(void *ctx, const struct lb_prefix_key *key);
+	/* As service_next. */
+	int (*prefix_next)(void *ctx, const struct lb_prefix_key *prev,
+			   struct lb_prefix_key *ret_key, uint32_t *ret_value);
 	/* Counters of an id that is given to somebody new. */
 	int (*backend_clear_stats)(void *ctx, uint16_t id);
 	int (*service_clear_stats)(void *ctx, uint32_t id);

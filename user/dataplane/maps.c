@@ -251,11 +251,9 @@ int maps_map(struct maps *maps, struct error *err)
 		const char *name;
 		int *fd;
 	} fds[] = {
-		{"lb_services", &maps->services},
-		{"lb_counters", &maps->counters},
-		{"lb_svc_stats", &maps->service_stats},
-		{"lb_be_stats", &maps->backend_stats},
-		{"lb_devs", &maps->devs},
+		{"lb_services", &maps->services},      {"lb_prefixes", &maps->prefixes},
+		{"lb_counters", &maps->counters},      {"lb_svc_stats", &maps->service_stats},
+		{"lb_be_stats", &maps->backend_stats}, {"lb_devs", &maps->devs},
 	};
 	struct mapping all[N_MAPPINGS];
 	int rc = 0;

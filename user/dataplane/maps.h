@@ -51,6 +51,7 @@ struct maps {
 	struct lb_meta *meta;
 	/* Asked for once: a lookup by name is not for every call. */
 	int services;
+	int prefixes;
 	int counters;
 	int service_stats;
 	int backend_stats;

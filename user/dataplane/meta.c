@@ -24,16 +24,25 @@ static const uint32_t timeouts_s[LB_FLOW_STATES] = {
 	[LB_FLOW_UDP_OPEN] = 120, [LB_FLOW_RESTING] = 60,
 };
 
+void meta_timeouts(struct lb_meta *meta, const uint32_t timeout_ms[static LB_FLOW_STATES])
+{
+	for (int state = 0; state < LB_FLOW_STATES; state++) {
+		uint64_t ticks = timeout_ms[state]
+					 ? (uint64_t)timeout_ms[state] * meta->second / 1000
+					 : (uint64_t)timeouts_s[state] * meta->second;
+
+		__atomic_store_n(&meta->timeout[state], (uint32_t)ticks, __ATOMIC_RELAXED);
+	}
+}
+
 static void configure(struct lb_meta *meta, const char *build)
 {
 	meta->ctl_abi = LB_CTL_ABI;
-	for (int state = 0; state < LB_FLOW_STATES; state++)
-		__atomic_store_n(&meta->timeout[state], timeouts_s[state] * meta->second,
-				 __ATOMIC_RELAXED);
 	(void)snprintf(meta->build, sizeof(meta->build), "%.*s", (int)sizeof(meta->build) - 1,
 		       build);
 }
 
+/* Timeouts stay as the previous daemon wrote them, until this one knows what is wanted. */
 void meta_adopt(struct lb_meta *meta, const char *build)
 {
 	configure(meta, build);
@@ -74,6 +83,7 @@ void meta_create(struct lb_meta *meta, uint32_t max_flows, const struct meta_clo
 	make_keys(meta);
 	set_clock(meta, clock);
 	configure(meta, build);
+	meta_timeouts(meta, (const uint32_t[LB_FLOW_STATES]){0});
 	meta_beat(meta);
 	__atomic_store_n(&meta->magic, LB_META_MAGIC, __ATOMIC_RELEASE);
 }

@@ -22,6 +22,8 @@ void meta_create(struct lb_meta *meta, uint32_t max_flows, const struct meta_clo
 		 const char *build);
 /* What another daemon left becomes this one's; what BPF writes stays. */
 void meta_adopt(struct lb_meta *meta, const char *build);
+/* Of idle flows by state; 0: the default. */
+void meta_timeouts(struct lb_meta *meta, const uint32_t timeout_ms[static LB_FLOW_STATES]);
 void meta_beat(struct lb_meta *meta);
 void meta_hops_changed(struct lb_meta *meta);
 /* The present tick, as the sweep's last one and the time since tell. */

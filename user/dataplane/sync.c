@@ -18,6 +18,7 @@ void sync_fini(struct sync *sync)
 		return;
 	arena_fini(&sync->arena);
 	free(sync->services);
+	free(sync->prefixes);
 	*sync = (struct sync){0};
 }
 
@@ -90,16 +91,52 @@ static int load(struct sync *sync)
 		rc = sync_pools_load(sync);
 	if (rc == 0)
 		rc = sync_services_load(sync);
+	if (rc == 0)
+		rc = sync_prefixes_load(sync);
 	sync->loaded = rc == 0;
 	return rc;
+}
+
+/* What is wanted of the two maps that are not memory. */
+struct entries {
+	struct service_entry *services;
+	uint32_t n_services;
+	struct prefix_entry *prefixes;
+};
+
+static int make_entries(struct sync *sync, const struct wanted *wanted, struct entries *ret_entries,
+			struct error *err)
+{
+	struct entries entries = {0};
+	int rc = sync_prefixes_of(wanted, &entries.prefixes);
+
+	if (rc)
+		return error_set(err, rc, "", "out of memory");
+	rc = sync_services_of(sync, wanted, &entries.services, &entries.n_services, err);
+	if (rc)
+		free(entries.prefixes);
+	else
+		*ret_entries = entries;
+	return rc;
+}
+
+/* They are what the maps hold now. */
+static void keep_entries(struct sync *sync, const struct wanted *wanted,
+			 const struct entries *entries)
+{
+	free(sync->services);
+	sync->services = entries->services;
+	sync->n_services = entries->n_services;
+	free(sync->prefixes);
+	sync->prefixes = entries->prefixes;
+	sync->n_prefixes = wanted->n_prefixes;
 }
 
 /*
  * The order is the point. A backend is in the map before a table names it, a table before a service
  * leads to it; and what goes away goes the other way round.
  */
-static int write_all(struct sync *sync, const struct wanted *wanted,
-		     const struct service_entry *entries, uint32_t n_entries)
+static int write_all(struct sync *sync, const struct wanted *wanted, const struct entries *entries)
 {
 	int rc = sync_backends_flags(sync, wanted);
 
@@ -110,9 +147,13 @@ static int write_all(struct sync *sync, const struct wanted *wanted,
 	if (rc == 0)
 		rc = sync_pools_write(sync, wanted);
 	if (rc == 0)
-		rc = sync_services_write(sync, entries, n_entries);
+		rc = sync_prefixes_write(sync, entries->prefixes, wanted->n_prefixes);
 	if (rc == 0)
-		rc = sync_services_remove(sync, entries, n_entries);
+		rc = sync_services_write(sync, entries->services, entries->n_services);
+	if (rc == 0)
+		rc = sync_services_remove(sync, entries->services, entries->n_services);
+	if (rc == 0)
+		rc = sync_prefixes_remove(sync, entries->prefixes, wanted->n_prefixes);
 	if (rc == 0)
 		rc = sync_pools_remove(sync, wanted);
 	if (rc == 0)
@@ -122,27 +163,25 @@ static int write_all(struct sync *sync, const struct wanted *wanted,
 
 int sync_write(struct sync *sync, const struct wanted *wanted, struct error *err)
 {
-	struct service_entry *entries = NULL;
-	uint32_t n_entries = 0;
+	struct entries entries = {0};
 	int rc = check(wanted, err);
 
 	if (rc)
 		return rc;
-	rc = sync_services_of(sync, wanted, &entries, &n_entries, err);
+	rc = make_entries(sync, wanted, &entries, err);
 	if (rc)
 		return rc;
 	rc = load(sync);
 	if (rc == 0)
-		rc = write_all(sync, wanted, entries, n_entries);
+		rc = write_all(sync, wanted, &entries);
 	if (rc) {
-		/* What lb_services holds now is unknown: ask it again next time. */
+		/* What lb_services and lb_prefixes hold now is unknown: ask again next time. */
 		sync->loaded = false;
-		free(entries);
+		free(entries.services);
+		free(entries.prefixes);
 		return error_set(err, rc, "", "cannot write the kernel's tables: %s",
 				 strerror(-rc));
 	}
-	free(sync->services);
-	sync->services = entries;
-	sync->n_services = n_entries;
+	keep_entries(sync, wanted, &entries);
 	return 0;
 }

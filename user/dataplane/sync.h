@@ -25,6 +25,11 @@ struct service_entry {
 	struct lb_service value;
 };
 
+struct prefix_entry {
+	struct lb_prefix_key key;
+	uint32_t value; /* enum lb_prefix */
+};
+
 struct sync {
 	const struct map_ops *ops;
 	void *ctx;
@@ -34,6 +39,9 @@ struct sync {
 	uint32_t backends_top;		/* no backend at or above this id is in the map */
 	struct service_entry *services; /* sorted by key */
 	uint32_t n_services;
+	struct prefix_entry *prefixes; /* sorted by key */
+	uint32_t n_prefixes;
+	uint32_t tick_ns; /* of the kernel's clock, in which rates are written */
 };
 
 void sync_init(struct sync *sync, const struct map_ops *ops, void *ctx,

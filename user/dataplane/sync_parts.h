@@ -29,6 +29,12 @@ int sync_services_load(struct sync *sync);
 int sync_services_write(struct sync *sync, const struct service_entry *entries, uint32_t count);
 int sync_services_remove(struct sync *sync, const struct service_entry *entries, uint32_t count);
 
+/* A sorted list of what is wanted. */
+int sync_prefixes_of(const struct wanted *wanted, struct prefix_entry **ret_entries);
+int sync_prefixes_load(struct sync *sync);
+int sync_prefixes_write(struct sync *sync, const struct prefix_entry *entries, uint32_t count);
+int sync_prefixes_remove(struct sync *sync, const struct prefix_entry *entries, uint32_t count);
+
 /* Rows of lb_snat with the service's source addresses, one behind the other; 0: it has none. */
 int sync_snat_rows(struct sync *sync, const struct wanted_service *service, uint16_t *ret_first,
 		   struct error *err);

@@ -5,6 +5,8 @@
 
 #include "dataplane/sync_parts.h"
 
+#define NS_PER_MS 1000000
+
 static int compare(const void *a, const void *b)
 {
 	const struct service_entry *one = a;
@@ -19,7 +21,26 @@ static const struct service_entry *find(const struct service_entry *entries, uin
 	return count ? bsearch(like, entries, count, sizeof(*like), compare) : NULL;
 }
 
-static void entry_of(const struct wanted_service *wanted, uint16_t snat,
+/* At least one tick, so that a rate is never without limit by rounding. */
+static uint32_t ticks_of(const struct sync *sync, uint32_t ms)
+{
+	uint64_t ticks = sync->tick_ns ? (uint64_t)ms * NS_PER_MS / sync->tick_ns : ms;
+
+	return ticks ? (uint32_t)ticks : 1;
+}
+
+static void rate_of(const struct sync *sync, const struct wanted_service *wanted,
+		    struct lb_service *value)
+{
+	if (wanted->rate_new == 0)
+		return;
+	value->rate_new = wanted->rate_new;
+	value->rate_ticks = ticks_of(sync, wanted->rate_ms);
+	value->rate_bits4 = wanted->rate_bits4;
+	value->rate_bits6 = wanted->rate_bits6;
+}
+
+static void entry_of(const struct sync *sync, const struct wanted_service *wanted, uint16_t snat,
 		     struct service_entry *entry)
 {
 	memset(entry, 0, sizeof(*entry));
@@ -32,6 +53,7 @@ static void entry_of(const struct wanted_service *wanted, uint16_t snat,
 	entry->value.forward = wanted->forward;
 	entry->value.snat = snat;
 	entry->value.n_snat = (uint16_t)wanted->n_snat;
+	rate_of(sync, wanted, &entry->value);
 	memcpy(entry->value.name, wanted->name, sizeof(entry->value.name) - 1);
 }
 
@@ -80,7 +102,7 @@ int sync_services_of(struct sync *sync, const struct wanted *wanted,
 		uint16_t snat = 0;
 
 		rc = sync_snat_rows(sync, &wanted->services[i], &snat, err);
-		entry_of(&wanted->services[i], snat, &entries[count++]);
+		entry_of(sync, &wanted->services[i], snat, &entries[count++]);
 		address_of(&wanted->services[i], &entries[count++]);
 	}
 	if (rc == 0)

@@ -15,5 +15,6 @@ void wanted_fini(struct wanted *wanted)
 	free(wanted->services);
 	free(wanted->pools);
 	free(wanted->backends);
+	free(wanted->prefixes);
 	memset(wanted, 0, sizeof(*wanted));
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/prefix.h"
 #include "lb/abi.h"
 
 struct wanted_snat {
@@ -29,6 +30,10 @@ struct wanted_service {
 	uint32_t flags;		  /* LB_SERVICE_* */
 	struct wanted_snat *snat; /* source addresses; owned */
 	uint32_t n_snat;
+	uint32_t rate_new; /* new flows a source may open in rate_ms; 0: any number */
+	uint32_t rate_ms;
+	uint8_t rate_bits4; /* sources that share a limit: prefix lengths */
+	uint8_t rate_bits6;
 	char name[LB_NAME_LEN];
 };
 
@@ -52,6 +57,12 @@ struct wanted_backend {
 	char name[LB_NAME_LEN];
 };
 
+struct wanted_prefix {
+	uint32_t service; /* id */
+	struct prefix prefix;
+	bool deny;
+};
+
 struct wanted {
 	struct wanted_service *services;
 	uint32_t n_services;
@@ -59,6 +70,9 @@ struct wanted {
 	uint32_t n_pools;
 	struct wanted_backend *backends;
 	uint32_t n_backends;
+	struct wanted_prefix *prefixes; /* no two of a service are equal */
+	uint32_t n_prefixes;
+	uint32_t timeout_ms[LB_FLOW_STATES]; /* of idle flows; 0: the default */
 };
 
 void wanted_fini(struct wanted *wanted); /* zeroed memory is fine */

@@ -17,6 +17,13 @@ static const char *const forwards[] = {
 	[FORWARD_IPIP] = "ipip", [FORWARD_GUE] = "gue",
 };
 
+static const char *const no_flows[] = {
+	[NO_FLOW_RESET] = "reset",
+	[NO_FLOW_DROP] = "drop",
+	[NO_FLOW_PASS] = "pass",
+};
+
 const struct strtable protocol_names = STRTABLE(protocols);
 const struct strtable path_names = STRTABLE(paths);
 const struct strtable forward_names = STRTABLE(forwards);
+const struct strtable no_flow_names = STRTABLE(no_flows);

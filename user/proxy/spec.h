@@ -12,12 +12,14 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/prefix.h"
 #include "base/strtable.h"
 
 #define SERVICE_NAME_LEN 64
 
 enum service_protocol { PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_HTTP };
 enum service_path { PATH_KERNEL, PATH_PROXY };
+enum no_flow { NO_FLOW_RESET, NO_FLOW_DROP, NO_FLOW_PASS };
 enum service_forward {
 	FORWARD_NAT,
 	FORWARD_SNAT,
@@ -28,6 +30,7 @@ enum service_forward {
 extern const struct strtable protocol_names;
 extern const struct strtable path_names;
 extern const struct strtable forward_names;
+extern const struct strtable no_flow_names;
 
 struct timeouts_spec {		  /* all in ms */
 	uint32_t client_header;	  /* default 10000: whole request head */
@@ -46,6 +49,24 @@ struct route_spec {
 	char pool[SERVICE_NAME_LEN];
 };
 
+/* How many new flows a source may open. */
+struct rate_spec {
+	uint32_t new_flows; /* 0: any number */
+	uint32_t per_ms;
+	uint32_t bits4; /* prefix that shares a limit, 0..32 */
+	uint32_t bits6; /* 0..128 */
+};
+
+/* How long a flow may be idle, in ms; 0: the kernel path's default. */
+struct flow_timeouts_spec {
+	uint32_t syn;	  /* handshake not done */
+	uint32_t open;	  /* established */
+	uint32_t fin;	  /* one side has closed */
+	uint32_t closing; /* both have */
+	uint32_t udp_new; /* no reply yet */
+	uint32_t udp;
+};
+
 struct service_spec {
 	char name[SERVICE_NAME_LEN];
 	struct addr *listen; /* owned by the config */
@@ -60,6 +81,13 @@ struct service_spec {
 	struct timeouts_spec timeouts;
 	struct addr *snat; /* source addresses of forward snat; owned by the config */
 	uint32_t n_snat;
+	enum no_flow no_flow; /* kernel path: what a TCP packet of no flow gets */
+	struct flow_timeouts_spec flow_timeouts;
+	struct prefix *allow; /* not empty: nobody else may connect; owned by the config */
+	uint32_t n_allow;
+	struct prefix *deny; /* owned by the config */
+	uint32_t n_deny;
+	struct rate_spec rate;
 };
 
 #endif

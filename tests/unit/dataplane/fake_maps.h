@@ -8,6 +8,7 @@
 #ifndef TESTS_FAKE_MAPS_H
 #define TESTS_FAKE_MAPS_H
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,6 +24,7 @@
 #include "lb/ends.h"
 
 #define MAX_SERVICES 16
+#define MAX_PREFIXES 16
 
 struct fake {
 	struct lb_backend backends[LB_MAX_BACKENDS];
@@ -32,6 +34,8 @@ struct fake {
 	struct lb_snat snat[LB_MAX_SNAT];
 	struct service_entry services[MAX_SERVICES];
 	uint32_t n_services;
+	struct prefix_entry prefixes[MAX_PREFIXES];
+	uint32_t n_prefixes;
 	uint32_t writes; /* since the last reset */
 	uint32_t budget; /* writes that still succeed */
 	uint64_t now_ms;
@@ -65,13 +69,27 @@ static bool has_end(const struct lb_ip *addr, uint16_t port, uint8_t proto)
 	return (fake.ends[one / 64] >> (one & 63) & 1) && (fake.ends[two / 64] >> (two & 63) & 1);
 }
 
-/* A service leads to a pool, and its packets are looked up; an address alone leads nowhere. */
+static uint32_t prefixes_of(uint32_t service)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < fake.n_prefixes; i++)
+		count += ntohl(fake.prefixes[i].key.service) == service;
+	return count;
+}
+
+/*
+ * A service leads to a pool, and its packets are looked up; an address alone leads nowhere. One
+ * that only lets some in has them.
+ */
 static void check_service(const struct service_entry *entry)
 {
 	if (entry->key.proto == LB_PROTO_ICMP)
 		return;
 	assert_int_equal(fake.pools[entry->value.pool].used, 1);
 	assert_true(has_end(&entry->key.addr, entry->key.port, entry->key.proto));
+	if (entry->value.flags & LB_SERVICE_ALLOW_ONLY)
+		assert_int_not_equal(prefixes_of(entry->value.id), 0);
 }
 
 static void check_packets(void)
@@ -250,6 +268,55 @@ static int source(void *ctx, const struct lb_ip *addr, struct lb_ip *ret_source)
 	return 0;
 }
 
+static struct prefix_entry *find_prefix(const struct lb_prefix_key *key)
+{
+	for (uint32_t i = 0; i < fake.n_prefixes; i++) {
+		if (memcmp(&fake.prefixes[i].key, key, sizeof(*key)) == 0)
+			return &fake.prefixes[i];
+	}
+	return NULL;
+}
+
+static int prefix_put(void *ctx, const struct lb_prefix_key *key, uint32_t value)
+{
+	struct prefix_entry *there = find_prefix(key);
+
+	(void)ctx;
+	if (step())
+		return -EIO;
+	if (!there)
+		there = &fake.prefixes[fake.n_prefixes++];
+	assert_true(fake.n_prefixes <= MAX_PREFIXES);
+	*there = (struct prefix_entry){.key = *key, .value = value};
+	return done();
+}
+
+static int prefix_delete(void *ctx, const struct lb_prefix_key *key)
+{
+	struct prefix_entry *there = find_prefix(key);
+
+	(void)ctx;
+	if (!there)
+		return -ENOENT;
+	if (step())
+		return -EIO;
+	*there = fake.prefixes[--fake.n_prefixes];
+	return done();
+}
+
+static int prefix_next(void *ctx, const struct lb_prefix_key *prev, struct lb_prefix_key *ret_key,
+		       uint32_t *ret_value)
+{
+	const struct prefix_entry *entry = prev ? find_prefix(prev) + 1 : fake.prefixes;
+
+	(void)ctx;
+	if (entry == fake.prefixes + fake.n_prefixes)
+		return -ENOENT;
+	*ret_key = entry->key;
+	*ret_value = entry->value;
+	return 0;
+}
+
 static uint64_t now_ms(void *ctx)
 {
 	(void)ctx;
@@ -276,6 +343,9 @@ static const struct map_ops ops = {
 	.ends = ends,
 	.snat_put = snat_put,
 	.source = source,
+	.prefix_put = prefix_put,
+	.prefix_delete = prefix_delete,
+	.prefix_next = prefix_next,
 	.service_next = service_next,
 	.now_ms = now_ms,
 	.wait_ms = wait_ms,
@@ -300,6 +370,7 @@ struct row_pool {
 struct row_service {
 	uint32_t id, pool;
 	const char *listen;
+	const char *prefixes[3]; /* "+10.0.0.0/8" allowed, "-" denied */
 };
 
 struct row_state {
@@ -340,12 +411,27 @@ static void fill_backend(const struct row_backend *row, struct wanted_backend *b
 	(void)snprintf(backend->name, sizeof(backend->name), "%s", row->address);
 }
 
+static void fill_prefixes(const struct row_service *row, struct wanted *wanted,
+			  struct wanted_service *service)
+{
+	for (size_t i = 0; i < 3 && row->prefixes[i]; i++) {
+		struct wanted_prefix *prefix = &wanted->prefixes[wanted->n_prefixes++];
+
+		prefix->service = row->id;
+		prefix->deny = row->prefixes[i][0] == '-';
+		assert_null(prefix_parse(slice_of(row->prefixes[i] + 1), &prefix->prefix));
+		service->flags |= prefix->deny ? LB_SERVICE_PREFIXES
+					       : LB_SERVICE_PREFIXES | LB_SERVICE_ALLOW_ONLY;
+	}
+}
+
 static struct wanted wanted_of(const struct row_state *state)
 {
 	struct wanted wanted = {
 		.backends = calloc(6, sizeof(*wanted.backends)),
 		.pools = calloc(3, sizeof(*wanted.pools)),
 		.services = calloc(3, sizeof(*wanted.services)),
+		.prefixes = calloc(9, sizeof(*wanted.prefixes)),
 	};
 
 	for (; wanted.n_backends < 6 && state->backends[wanted.n_backends].id; wanted.n_backends++)
@@ -364,6 +450,7 @@ static struct wanted wanted_of(const struct row_state *state)
 			.proto = LB_PROTO_TCP,
 			.name = "service",
 		};
+		fill_prefixes(row, &wanted, &wanted.services[wanted.n_services]);
 	}
 	return wanted;
 }
@@ -438,11 +525,28 @@ static void check_addresses(const struct wanted *wanted)
 	assert_int_equal(n_services, wanted->n_services);
 }
 
+static void check_prefixes(const struct wanted *wanted)
+{
+	assert_int_equal(fake.n_prefixes, wanted->n_prefixes);
+	for (uint32_t i = 0; i < wanted->n_prefixes; i++) {
+		const struct wanted_prefix *prefix = &wanted->prefixes[i];
+		struct lb_prefix_key key = {.bits = 32U + prefix->prefix.bits,
+					    .service = htonl(prefix->service)};
+		const struct prefix_entry *entry;
+
+		memcpy(key.addr.b, prefix->prefix.ip, 16);
+		entry = find_prefix(&key);
+		assert_non_null(entry);
+		assert_int_equal(entry->value, prefix->deny ? LB_PREFIX_DENY : LB_PREFIX_ALLOW);
+	}
+}
+
 static void check_all(const struct wanted *wanted)
 {
 	check_backends(wanted);
 	check_pools(wanted);
 	check_addresses(wanted);
+	check_prefixes(wanted);
 	for (uint32_t i = 0; i < wanted->n_services; i++) {
 		struct lb_service_key key = {.port = wanted->services[i].listen.port,
 					     .proto = LB_PROTO_TCP};
@@ -453,6 +557,7 @@ static void check_all(const struct wanted *wanted)
 		assert_non_null(entry);
 		assert_int_equal(entry->value.id, wanted->services[i].id);
 		assert_int_equal(entry->value.pool, wanted->services[i].pool);
+		assert_int_equal(entry->value.flags, wanted->services[i].flags);
 	}
 }
 

@@ -60,15 +60,46 @@ static const struct row_state moved = {
 	.services = {{1, 2, "192.0.2.1:80"}},
 };
 
+static const struct row_state guarded = {
+	.backends = {{1, 1, 1, "10.0.0.1:80", 'e'}, {2, 1, 1, "10.0.0.2:80", 'e'}},
+	.pools = {{1, LB_CHOICE_TABLE_NEXT, "web", {1, 2}}},
+	.services = {{1, 1, "192.0.2.1:80", {"+10.0.0.0/8", "-10.1.0.0/16", "+fd00::/8"}}},
+};
+
+static const struct row_state guarded_more = {
+	.backends = {{1, 1, 1, "10.0.0.1:80", 'e'}, {2, 1, 1, "10.0.0.2:80", 'e'}},
+	.pools = {{1, LB_CHOICE_TABLE_NEXT, "web", {1, 2}}},
+	.services = {{1, 1, "192.0.2.1:80", {"-10.0.0.0/8", "+10.1.0.0/16"}},
+		     {2, 1, "192.0.2.2:80", {"-10.0.0.0/8"}}},
+};
+
 static const struct {
 	const struct row_state *from;
 	const struct row_state *to;
 } changes[] = {
-	{&none, &two},	     {&two, &three},	    {&three, &two},    {&two, &heavier},
-	{&heavier, &two},    {&two, &one_down},	    {&one_down, &two}, {&two, &all_down},
-	{&all_down, &two},   {&two, &buried},	    {&buried, &two},   {&buried, &other_pool},
-	{&two, &other_pool}, {&other_pool, &moved}, {&moved, &two},    {&other_pool, &none},
-	{&three, &buried},   {&none, &none},
+	{&none, &two},
+	{&two, &three},
+	{&three, &two},
+	{&two, &heavier},
+	{&heavier, &two},
+	{&two, &one_down},
+	{&one_down, &two},
+	{&two, &all_down},
+	{&all_down, &two},
+	{&two, &buried},
+	{&buried, &two},
+	{&buried, &other_pool},
+	{&two, &other_pool},
+	{&other_pool, &moved},
+	{&moved, &two},
+	{&other_pool, &none},
+	{&three, &buried},
+	{&none, &none},
+	{&two, &guarded},
+	{&guarded, &two},
+	{&guarded, &guarded_more},
+	{&guarded_more, &guarded},
+	{&guarded, &none},
 };
 #define N_CHANGES (sizeof(changes) / sizeof(*changes))
 
