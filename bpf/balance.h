@@ -57,12 +57,11 @@ static __always_inline __u32 refuse_no_flow(struct ctx_kind *ctx, struct packet 
 /* Whether <pkt> is to be answered because its flow was ended; uncounts the flow if it still is. */
 static __always_inline bool flow_is_killed(struct lb_flow *flow, const struct packet *pkt)
 {
-	__u32 id = flow->backend;
 	struct lb_backend *backend;
 
 	if (pkt->word & LB_FLOW_KILLED)
 		return true;
-	backend = bpf_map_lookup_elem(&lb_backends, &id);
+	backend = backend_at(flow->backend);
 	if (!backend || !(READ_ONCE(backend->flags) & LB_BACKEND_KILL))
 		return false;
 	if (!dry)
@@ -160,7 +159,7 @@ static __always_inline struct lb_flow *flow_opened(struct packet *pkt, __u32 ver
 		pkt->word = scratch->flow.word;
 		return &scratch->flow;
 	}
-	flow = bpf_map_lookup_elem(&lb_flows, &pkt->record);
+	flow = flow_at(pkt->record);
 	if (flow && verdict == LB_V_FORWARDED_NEW) {
 		pkt->from_client = true;
 		pkt->word = READ_ONCE(flow->word);
@@ -268,7 +267,7 @@ static __always_inline struct packet *packet_begin(struct ctx_kind *ctx)
 
 	if (!pkt)
 		return NULL;
-	__builtin_memset(pkt, 0, sizeof(*pkt));
+	__builtin_memset(pkt, 0, offsetof(struct packet, hop));
 	pkt->action = CTX_NOTHING;
 	pkt->bytes = ctx_len(ctx);
 	pkt->now = ticks_now();

@@ -57,7 +57,7 @@ static __always_inline __u32 choice_eligible(const struct choice *choice, __u32 
 
 	if (!id || choice_avoids(choice, id))
 		return 0;
-	backend = bpf_map_lookup_elem(&lb_backends, &id);
+	backend = backend_at(id);
 	if (!backend || !(READ_ONCE(backend->flags) & LB_BACKEND_ELIGIBLE))
 		return 0;
 	*ret_weight = READ_ONCE(backend->weight);
@@ -119,7 +119,7 @@ static long choice_compare_step(__u32 i, struct choice *choice)
 	__u32 slot = choice_step(choice, i);
 	__u32 weight = 0;
 	__u32 id = choice_eligible(choice, slot, &weight);
-	struct lb_live *live = bpf_map_lookup_elem(&lb_live, &id);
+	struct lb_live *live = live_at(id);
 	__u64 pending_in;
 	__u64 load;
 
@@ -195,7 +195,7 @@ static __always_inline __u32 choice_hash(const struct lb_pool *pool, const struc
 
 static __always_inline void choice_charge(struct choice *choice)
 {
-	struct lb_live *live = bpf_map_lookup_elem(&lb_live, &choice->backend);
+	struct lb_live *live = live_at(choice->backend);
 
 	if (live && !dry)
 		__sync_fetch_and_add(&live->pending_in, 1);
@@ -203,7 +203,7 @@ static __always_inline void choice_charge(struct choice *choice)
 
 static __always_inline void choice_refund(const struct choice *choice)
 {
-	struct lb_live *live = bpf_map_lookup_elem(&lb_live, &choice->backend);
+	struct lb_live *live = live_at(choice->backend);
 
 	if (live && !dry)
 		__sync_fetch_and_add(&live->pending_out, 1);
@@ -212,7 +212,7 @@ static __always_inline void choice_refund(const struct choice *choice)
 /* As choice_charge(), but only if nobody charged the backend since it was compared. */
 static __always_inline bool choice_charge_if_same(struct choice *choice)
 {
-	struct lb_live *live = bpf_map_lookup_elem(&lb_live, &choice->backend);
+	struct lb_live *live = live_at(choice->backend);
 
 	return !live || dry ||
 	       __sync_val_compare_and_swap(&live->pending_in, choice->pending_in,

@@ -50,6 +50,9 @@ static __always_inline void head_keep(struct ctx_kind *ctx, __u32 verdict, const
 
 	if (!head || !len)
 		return;
+	/* Linux 6.1 loses a bound that it saw in a 32-bit copy: it gets one that is computed. */
+	asm volatile("" : "+r"(len));
+	len = ((len - 1) & (LB_HEAD_LEN - 1)) + 1;
 	head->at = at;
 	head->ifindex = ctx_ifindex(ctx);
 	head->bytes = pkt->bytes;

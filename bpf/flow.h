@@ -56,8 +56,7 @@ static __always_inline void flow_key_forward(const struct lb_flow *flow, struct 
 /* What the backend takes for its client: snat's own address, else the client's. */
 static __always_inline const struct lb_ip *flow_source(const struct lb_flow *flow)
 {
-	__u32 row = flow->snat;
-	const struct lb_snat *snat = row ? bpf_map_lookup_elem(&lb_snat, &row) : NULL;
+	const struct lb_snat *snat = flow->snat ? snat_at(flow->snat) : NULL;
 
 	return snat ? &snat->addr : &flow->client;
 }
@@ -91,8 +90,7 @@ static __always_inline bool flow_is_reverse(const struct lb_flow *flow,
 /* The record that an entry names, if it is of that generation. */
 static __always_inline struct lb_flow *flow_of_entry(__u64 entry)
 {
-	__u32 record = LB_ENTRY_RECORD(entry);
-	struct lb_flow *flow = bpf_map_lookup_elem(&lb_flows, &record);
+	struct lb_flow *flow = flow_at(LB_ENTRY_RECORD(entry));
 
 	if (!flow)
 		return NULL;
@@ -215,7 +213,7 @@ static __always_inline __u64 flow_flags(__u32 state, __u64 killed)
 /* Additions first, so that the load of a backend never dips while a flow is promoted. */
 static __always_inline void flow_account(__u32 backend, __u32 service, __u64 old, __u64 new)
 {
-	struct lb_live *live = bpf_map_lookup_elem(&lb_live, &backend);
+	struct lb_live *live = live_at(backend);
 	struct lb_traffic *traffic = bpf_map_lookup_elem(&lb_svc_stats, &service);
 	__u64 on = new & ~old;
 	__u64 off = old & ~new;
@@ -251,7 +249,7 @@ static __always_inline bool flow_move(struct lb_flow *flow, __u64 old, __u32 sta
 
 static __always_inline void live_failed(__u32 backend)
 {
-	struct lb_live *live = bpf_map_lookup_elem(&lb_live, &backend);
+	struct lb_live *live = live_at(backend);
 
 	if (live)
 		__sync_fetch_and_add(&live->failed, 1);
@@ -389,8 +387,7 @@ static __always_inline void flow_see_twice(struct lb_flow *flow, __u64 word,
 /* A moving average of an eighth; CPUs that write at once lose one sample. */
 static __always_inline void live_latency(const struct lb_flow *flow)
 {
-	__u32 id = flow->backend;
-	struct lb_live *live = bpf_map_lookup_elem(&lb_live, &id);
+	struct lb_live *live = live_at(flow->backend);
 	__u32 took = (__u32)(bpf_ktime_get_ns() / NS_PER_US) - flow->seq_backend;
 	__u64 old;
 

@@ -91,7 +91,6 @@ static __always_inline __u32 refuse_too_big(struct ctx_kind *ctx, struct packet 
 static __always_inline __u32 forward_mtu(const struct lb_flow *flow, const struct packet *pkt,
 					 const struct lb_hop *hop)
 {
-	__u32 id = flow->backend;
 	struct lb_meta *meta = meta_get();
 	struct lb_live *live;
 	__u32 mtu = hop->mtu;
@@ -99,7 +98,7 @@ static __always_inline __u32 forward_mtu(const struct lb_flow *flow, const struc
 
 	if (flow->forward < LB_FORWARD_IPIP)
 		return mtu;
-	live = bpf_map_lookup_elem(&lb_live, &id);
+	live = live_at(flow->backend);
 	learnt = live ? READ_ONCE(live->pmtu) : 0;
 	if (meta && learnt && pkt->now - (__u32)(learnt >> 32) < PMTU_SECONDS * meta->second &&
 	    (__u32)learnt < mtu)
@@ -108,22 +107,20 @@ static __always_inline __u32 forward_mtu(const struct lb_flow *flow, const struc
 }
 
 /* Nonzero: the frame could not be changed. */
-static __always_inline int forward_change(struct ctx_kind *ctx, const struct packet *pkt,
+static __always_inline int forward_change(struct ctx_kind *ctx, struct packet *pkt,
 					  const struct lb_flow *flow)
 {
-	__u32 id = flow->backend;
 	struct lb_backend *backend;
-	struct rewrite rewrite;
 
 	if (flow_is_two_way(flow)) {
-		rewrite_from(flow, pkt, &rewrite);
-		return rewrite_apply(ctx, pkt, &rewrite);
+		rewrite_from(flow, pkt, &pkt->rewrite);
+		return rewrite_apply(ctx, pkt, &pkt->rewrite);
 	}
 	if (rewrite_ttl(ctx, pkt))
 		return -1;
 	if (flow->forward == LB_FORWARD_DSR)
 		return 0;
-	backend = bpf_map_lookup_elem(&lb_backends, &id);
+	backend = backend_at(flow->backend);
 	return backend ? encap_apply(ctx, pkt, flow, &backend->source) : -1;
 }
 
@@ -131,18 +128,17 @@ static __always_inline int forward_change(struct ctx_kind *ctx, const struct pac
 static __always_inline __u32 flow_forward(struct ctx_kind *ctx, struct packet *pkt,
 					  struct lb_flow *flow, __u32 verdict)
 {
-	struct lb_hop hop = {};
 	bool big;
 	__u32 mtu;
 	int error;
 
-	error = hop_get(ctx, pkt, flow, &hop);
+	error = hop_get(ctx, pkt, flow, &pkt->hop);
 	if (dry)
-		trace_hop(&hop, error);
+		trace_hop(&pkt->hop, error);
 	if (!flow_same(flow, pkt))
 		return drop(pkt, LB_V_BAD_STATE);
 	count_traffic(flow->service, flow->backend, pkt->from_client, pkt->bytes);
-	mtu = forward_mtu(flow, pkt, &hop);
+	mtu = forward_mtu(flow, pkt, &pkt->hop);
 	big = !error && rewrite_size(ctx, pkt) > mtu;
 	if (big && !may_be_cut(ctx, pkt, flow))
 		return refuse_too_big(ctx, pkt, mtu);
@@ -153,7 +149,7 @@ static __always_inline __u32 flow_forward(struct ctx_kind *ctx, struct packet *p
 	pkt->action = CTX_STACK;
 	if (error || big)
 		return LB_V_TO_STACK;
-	pkt->action = ctx_send(ctx, &hop);
+	pkt->action = ctx_send(ctx, &pkt->hop);
 	return pkt->action == CTX_STACK ? LB_V_TO_STACK : verdict;
 }
 

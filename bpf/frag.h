@@ -82,7 +82,7 @@ static __always_inline struct lb_flow *frag_find(struct packet *pkt)
 	generation = frag->generation;
 	if (READ_ONCE(frag->sequence) != sequence)
 		return NULL;
-	flow = bpf_map_lookup_elem(&lb_flows, &pkt->record);
+	flow = flow_at(pkt->record);
 	if (!flow)
 		return NULL;
 	pkt->word = READ_ONCE(flow->word);

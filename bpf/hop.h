@@ -94,7 +94,6 @@ VERIFIED_ALONE int hop_ask(struct ctx_kind *ctx, const struct lb_ip *src, const 
 
 static __always_inline const struct lb_ip *hop_source(const struct lb_flow *flow, bool from_client)
 {
-	__u32 id = flow->backend;
 	const struct lb_backend *backend;
 
 	if (!from_client)
@@ -103,7 +102,7 @@ static __always_inline const struct lb_ip *hop_source(const struct lb_flow *flow
 		return flow_source(flow);
 	if (flow->forward == LB_FORWARD_DSR)
 		return &flow->client;
-	backend = bpf_map_lookup_elem(&lb_backends, &id);
+	backend = backend_at(flow->backend);
 	return backend ? &backend->source : &flow->client;
 }
 

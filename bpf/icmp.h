@@ -48,6 +48,14 @@ struct quote {
 	__u8 proto;
 };
 
+/* The error's own key, while the packet has that of its quote: it would not fit the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_flow_key);
+} lb_icmp SEC(".maps");
+
 static __always_inline bool icmp_is_error(const struct packet *pkt, __u8 type)
 {
 	if (pkt->v6)
@@ -180,20 +188,18 @@ static __always_inline __u32 error_forward(struct ctx_kind *ctx, struct packet *
 					   struct lb_flow *flow, const struct quote *quote,
 					   const struct lb_flow_key *outer)
 {
-	struct rewrite rewrite;
-	struct lb_hop hop = {};
 	__u32 delta;
 	int error;
 
 	if (!flow_is_two_way(flow))
 		return FORWARD_WHOLE;
-	rewrite_from(flow, pkt, &rewrite);
-	error = hop_get(ctx, pkt, flow, &hop);
-	delta = quote_ip(ctx, pkt, quote, &rewrite);
-	delta += quote_l4(ctx, pkt, quote, &rewrite);
-	if (error_rewrite(ctx, pkt, outer, &rewrite, delta))
+	rewrite_from(flow, pkt, &pkt->rewrite);
+	error = hop_get(ctx, pkt, flow, &pkt->hop);
+	delta = quote_ip(ctx, pkt, quote, &pkt->rewrite);
+	delta += quote_l4(ctx, pkt, quote, &pkt->rewrite);
+	if (error_rewrite(ctx, pkt, outer, &pkt->rewrite, delta))
 		return drop(pkt, LB_V_INTERNAL);
-	pkt->action = error ? CTX_STACK : ctx_send(ctx, &hop);
+	pkt->action = error ? CTX_STACK : ctx_send(ctx, &pkt->hop);
 	return pkt->action == CTX_STACK ? LB_V_TO_STACK : LB_V_ICMP_FORWARDED;
 }
 
@@ -236,7 +242,6 @@ VERIFIED_ALONE int tunnel_error(struct ctx_kind *ctx, struct packet *pkt, __u32 
 	struct lb_live *live;
 	struct quote quote;
 	bool v6 = false;
-	__u32 id;
 
 	if (!pkt || !meta)
 		return false;
@@ -252,8 +257,7 @@ VERIFIED_ALONE int tunnel_error(struct ctx_kind *ctx, struct packet *pkt, __u32 
 	flow = flow_find(pkt);
 	if (!flow || flow_is_two_way(flow) || !pkt->from_client)
 		return false;
-	id = flow->backend;
-	live = bpf_map_lookup_elem(&lb_live, &id);
+	live = live_at(flow->backend);
 	if (live && mtu >= PMTU_LEAST && !dry)
 		WRITE_ONCE(live->pmtu, (__u64)pkt->now << 32 | mtu);
 	return true;
@@ -262,13 +266,14 @@ VERIFIED_ALONE int tunnel_error(struct ctx_kind *ctx, struct packet *pkt, __u32 
 static __always_inline __u32 icmp_error(struct ctx_kind *ctx, struct packet *pkt, __u32 mtu)
 {
 	struct quote quote = {.ip = pkt->l4 + ICMP_HEAD};
-	struct scratch *scratch = scratch_get();
+	__u32 zero = 0;
+	struct lb_flow_key *outer = bpf_map_lookup_elem(&lb_icmp, &zero);
 	struct lb_meta *meta = meta_get();
 	struct lb_flow *flow = NULL;
 
-	if (!scratch || !meta)
+	if (!outer || !meta)
 		return LB_V_INTERNAL;
-	scratch->outer = pkt->key;
+	*outer = pkt->key;
 	if (quote_read(ctx, pkt->v6, &quote, &pkt->key)) {
 		pkt->hash = hash_key(&pkt->key, meta->hash_keys);
 		flow = flow_find(pkt);
@@ -276,7 +281,7 @@ static __always_inline __u32 icmp_error(struct ctx_kind *ctx, struct packet *pkt
 	if (flow && pkt->ttl <= 1)
 		return LB_V_TTL_EXPIRED;
 	if (flow)
-		return error_forward(ctx, pkt, flow, &quote, &scratch->outer);
+		return error_forward(ctx, pkt, flow, &quote, outer);
 	if (tunnel_error(ctx, pkt, mtu))
 		return drop(pkt, LB_V_TUNNEL_ERROR);
 	return LB_V_ICMP_UNKNOWN;

@@ -66,7 +66,10 @@ VERIFIED_ALONE int index_remove(__u64 hash, __u64 entry)
 	for (int which = 0; which < 2; which++) {
 		struct lb_bucket *bucket = index_bucket(hash, which);
 
-		for (int i = 0; bucket && i < LB_BUCKET_ENTRIES; i++) {
+		if (!bucket)
+			continue;
+#pragma unroll
+		for (int i = 0; i < LB_BUCKET_ENTRIES; i++) {
 			if (READ_ONCE(bucket->entry[i]) == entry &&
 			    __sync_val_compare_and_swap(&bucket->entry[i], entry, 0) == entry)
 				return 0;
@@ -79,6 +82,7 @@ static __always_inline __u32 bucket_used(const struct lb_bucket *bucket)
 {
 	__u32 used = 0;
 
+#pragma unroll
 	for (int i = 0; i < LB_BUCKET_ENTRIES; i++)
 		used += READ_ONCE(bucket->entry[i]) ? 1 : 0;
 	return used;
@@ -86,6 +90,7 @@ static __always_inline __u32 bucket_used(const struct lb_bucket *bucket)
 
 static __always_inline bool bucket_place(struct lb_bucket *bucket, __u64 entry)
 {
+#pragma unroll
 	for (int i = 0; i < LB_BUCKET_ENTRIES; i++) {
 		if (!READ_ONCE(bucket->entry[i]) &&
 		    !__sync_val_compare_and_swap(&bucket->entry[i], 0, entry))

@@ -59,7 +59,7 @@ SEC("syscall")
 int lb_flow_kill(struct kill *kill)
 {
 	__u32 record = kill->record;
-	struct lb_flow *flow = bpf_map_lookup_elem(&lb_flows, &record);
+	struct lb_flow *flow = flow_at(record);
 	__u64 word;
 
 	if (!flow)

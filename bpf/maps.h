@@ -194,6 +194,35 @@ struct {
 /* How often a compare-and-swap that another CPU won is tried again. */
 #define LB_CAS_TRIES 8
 
+/*
+ * Rows by number, which is copied: Linux 6.1 takes no key that lies behind a pointer argument of a
+ * function that is verified alone. NULL: there is no such row.
+ */
+static __always_inline struct lb_flow *flow_at(__u32 record)
+{
+	return bpf_map_lookup_elem(&lb_flows, &record);
+}
+
+static __always_inline struct lb_backend *backend_at(__u32 id)
+{
+	return bpf_map_lookup_elem(&lb_backends, &id);
+}
+
+static __always_inline struct lb_live *live_at(__u32 backend)
+{
+	return bpf_map_lookup_elem(&lb_live, &backend);
+}
+
+static __always_inline struct lb_pool *pool_at(__u32 id)
+{
+	return bpf_map_lookup_elem(&lb_pools, &id);
+}
+
+static __always_inline struct lb_snat *snat_at(__u32 row)
+{
+	return bpf_map_lookup_elem(&lb_snat, &row);
+}
+
 /* NULL only where a map failed that cannot fail. */
 static __always_inline struct lb_meta *meta_get(void)
 {

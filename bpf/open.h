@@ -41,7 +41,7 @@ static __always_inline struct scratch *scratch_get(void)
 static __always_inline void half_evict(__u64 cell)
 {
 	__u32 record = cell;
-	struct lb_flow *flow = bpf_map_lookup_elem(&lb_flows, &record);
+	struct lb_flow *flow = flow_at(record);
 	__u64 word;
 	__u32 state;
 
@@ -89,7 +89,7 @@ static __always_inline void flow_fill_client(struct lb_flow *flow, const struct 
 
 static __always_inline void flow_fill_backend(struct lb_flow *flow, __u32 id)
 {
-	struct lb_backend *backend = bpf_map_lookup_elem(&lb_backends, &id);
+	struct lb_backend *backend = backend_at(id);
 
 	if (!backend)
 		return;
@@ -148,7 +148,7 @@ static __always_inline int snat_reverse(struct lb_flow *flow, __u32 record,
 		__u32 turn =
 			service->n_snat ? ((__u32)flow->client.w[3] + tried) % service->n_snat : 0;
 		__u32 row = service->snat + turn;
-		struct lb_snat *snat = bpf_map_lookup_elem(&lb_snat, &row);
+		struct lb_snat *snat = snat_at(row);
 
 		if (!snat || !service->n_snat)
 			return -EEXIST;
@@ -226,8 +226,7 @@ static __always_inline void open_undo(struct lb_flow *flow, __u32 record)
 static __always_inline void open_pool(struct scratch *scratch, const struct lb_service *service,
 				      const struct lb_flow_key *key, bool untracked)
 {
-	__u32 id = service->pool;
-	struct lb_pool *pool = bpf_map_lookup_elem(&lb_pools, &id);
+	struct lb_pool *pool = pool_at(service->pool);
 
 	__builtin_memset(&scratch->choice, 0, sizeof(scratch->choice));
 	choose(&scratch->choice, pool, key, untracked);
@@ -270,7 +269,7 @@ VERIFIED_ALONE __u32 open_record(struct lb_flow *flow, const struct packet *pkt,
 }
 
 /* A flow for <pkt>: LB_V_FORWARDED_NEW and pkt->record, or why there is none. */
-VERIFIED_ALONE __u32 flow_open(struct packet *pkt, const struct lb_service *service)
+static __always_inline __u32 flow_open(struct packet *pkt, const struct lb_service *service)
 {
 	__u64 *half = half_place();
 	struct lb_flow *flow;
@@ -280,7 +279,7 @@ VERIFIED_ALONE __u32 flow_open(struct packet *pkt, const struct lb_service *serv
 		return LB_V_INTERNAL;
 	half_evict(__sync_lock_test_and_set(half, 0));
 	pkt->record = record_take();
-	flow = bpf_map_lookup_elem(&lb_flows, &pkt->record);
+	flow = flow_at(pkt->record);
 	if (!flow)
 		return LB_V_TABLE_FULL;
 	verdict = open_record(flow, pkt, service);

@@ -16,6 +16,14 @@
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
+/* What the packet says once it is rewritten. */
+struct rewrite {
+	struct lb_ip saddr;
+	struct lb_ip daddr;
+	__be16 sport;
+	__be16 dport;
+};
+
 struct packet {
 	struct lb_flow_key key;
 	__u64 hash;    /* of the key */
@@ -39,6 +47,9 @@ struct packet {
 	__u8 from_client; /* direction in its flow */
 	__u8 stale;	  /* its flow was silent for a second */
 	__u8 fragment;	  /* enum fragment */
+	/* Not cleared for each packet: written before they are read. */
+	struct lb_hop hop; /* where it goes */
+	struct rewrite rewrite;
 };
 
 enum fragment { FRAGMENT_NONE = 0, FRAGMENT_FIRST, FRAGMENT_LATER };

@@ -68,7 +68,7 @@ static __always_inline __u32 record_take(void)
 	record = record_pop(meta);
 	if (record == RECORD_NONE)
 		record = record_fresh(meta);
-	flow = bpf_map_lookup_elem(&lb_flows, &record);
+	flow = flow_at(record);
 	if (!flow)
 		return RECORD_NONE;
 	WRITE_ONCE(flow->word, ((flow->word >> 32) + 1) << 32 | LB_FLOW_CLAIMED);

@@ -2,7 +2,7 @@
 /*
  * Rewriting a packet for its way on: addresses, ports, the hop limit, the checksums.
  *
- * Owns: struct rewrite. The IPv4 header checksum is updated in place under both hooks: it is whole
+ * Owns: nothing. The IPv4 header checksum is updated in place under both hooks: it is whole
  * in every skb, and a header with its checksum adds nothing to the skb's own sum. TCP and UDP
  * checksums are the hook's to fix (ctx_fix_l4).
  * May know: flow.h, checksum.h, the verbs of ctx_*.h.
@@ -13,14 +13,6 @@
 #include "checksum.h"
 #include "flow.h"
 #include "parse.h"
-
-/* What the packet says afterwards. */
-struct rewrite {
-	struct lb_ip saddr;
-	struct lb_ip daddr;
-	__be16 sport;
-	__be16 dport;
-};
 
 static __always_inline void rewrite_from(const struct lb_flow *flow, const struct packet *pkt,
 					 struct rewrite *rewrite)

@@ -46,7 +46,7 @@ static __always_inline __u32 sweep_timeout(__u64 word)
 static __always_inline bool backend_killed(const struct lb_flow *flow)
 {
 	__u32 id = flow->backend;
-	struct lb_backend *backend = bpf_map_lookup_elem(&lb_backends, &id);
+	struct lb_backend *backend = backend_at(id);
 
 	return backend && READ_ONCE(backend->flags) & LB_BACKEND_KILL;
 }
@@ -103,7 +103,7 @@ static __always_inline __u32 sweep_record_at(const struct sweep *sweep, __u32 i)
 static long sweep_step(__u32 i, struct sweep *sweep)
 {
 	__u32 record = sweep_record_at(sweep, i);
-	struct lb_flow *flow = bpf_map_lookup_elem(&lb_flows, &record);
+	struct lb_flow *flow = flow_at(record);
 
 	if (flow)
 		sweep_record(record, flow, sweep->now);
