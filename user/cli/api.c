@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/slice.h"
+
 #define CONNECT_TIMEOUT_MS 2000L
 #define ANSWER_TIMEOUT_MS  60000L
 #define MAX_ANSWER	   (64U << 20)
 
 static CURL *connection;
+static struct curl_slist *headers; /* of the request that runs */
 
 void api_close(void)
 {
@@ -53,12 +56,10 @@ static size_t keep(char *data, size_t size, size_t count, void *ctx)
 	return answer->failed ? 0 : size * count;
 }
 
-static CURLcode send_request(const struct call *call, const char *method, const char *path,
-			     const char *body, struct buffer *answer)
+/* A connection that is set up but for what becomes of the answer; <headers> are to be freed. */
+static CURLcode prepare(const struct call *call, const char *method, const char *path)
 {
-	struct curl_slist *headers = NULL;
 	struct buffer url = {0};
-	CURLcode r;
 
 	if (!connection)
 		connection = curl_easy_init();
@@ -66,7 +67,9 @@ static CURLcode send_request(const struct call *call, const char *method, const 
 		return CURLE_FAILED_INIT;
 	curl_easy_reset(connection);
 	buffer_print(&url, "http://lbd%s", path);
-	headers = curl_slist_append(headers, "Content-Type: application/json");
+	if (url.failed)
+		return CURLE_OUT_OF_MEMORY;
+	headers = curl_slist_append(NULL, "Content-Type: application/json");
 	headers = curl_slist_append(headers, "Expect:");
 	(void)curl_easy_setopt(connection, CURLOPT_UNIX_SOCKET_PATH, call->socket);
 	(void)curl_easy_setopt(connection, CURLOPT_URL, url.ptr);
@@ -75,14 +78,25 @@ static CURLcode send_request(const struct call *call, const char *method, const 
 	(void)curl_easy_setopt(connection, CURLOPT_HTTPHEADER, headers);
 	(void)curl_easy_setopt(connection, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(connection, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+	buffer_fini(&url);
+	return CURLE_OK;
+}
+
+static CURLcode send_request(const struct call *call, const char *method, const char *path,
+			     const char *body, struct buffer *answer)
+{
+	CURLcode r = prepare(call, method, path);
+
+	if (r != CURLE_OK)
+		return r;
 	(void)curl_easy_setopt(connection, CURLOPT_TIMEOUT_MS, ANSWER_TIMEOUT_MS);
 	(void)curl_easy_setopt(connection, CURLOPT_WRITEFUNCTION, keep);
 	(void)curl_easy_setopt(connection, CURLOPT_WRITEDATA, answer);
 	if (body)
 		(void)curl_easy_setopt(connection, CURLOPT_POSTFIELDS, body);
-	r = url.failed ? CURLE_OUT_OF_MEMORY : curl_easy_perform(connection);
+	r = curl_easy_perform(connection);
 	curl_slist_free_all(headers);
-	buffer_fini(&url);
+	headers = NULL;
 	return r;
 }
 
@@ -153,5 +167,80 @@ enum cli_exit api_call(const struct call *call, const char *method, const char *
 	buffer_fini(&text);
 	free(body_text);
 	json_decref(body);
+	return r;
+}
+
+/* ---- Streams -------------------------------------------------------------------------------- */
+
+struct stream {
+	bool (*each)(void *ctx, const json_t *event);
+	void *ctx;
+	struct buffer line; /* the last one, as far as it came */
+	struct buffer refusal;
+	bool enough;
+};
+
+/* HTML, section 9.2.6: lbd's events are one line of data each. */
+static void take_line(struct stream *stream)
+{
+	const struct slice data = SLICE("data: ");
+	struct slice line = {stream->line.ptr, stream->line.len};
+	json_t *event;
+
+	if (!slice_starts(line, data))
+		return;
+	event = json_loadb(line.ptr + data.len, line.len - data.len, 0, NULL);
+	if (event && !stream->each(stream->ctx, event))
+		stream->enough = true;
+	json_decref(event);
+}
+
+static size_t take(char *text, size_t size, size_t count, void *ctx)
+{
+	struct stream *stream = ctx;
+	long status = 0;
+
+	(void)curl_easy_getinfo(connection, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200)
+		return keep(text, size, count, &stream->refusal);
+	for (size_t i = 0; i < size * count && !stream->enough; i++) {
+		if (text[i] != '\n') {
+			buffer_append(&stream->line, &text[i], 1);
+			continue;
+		}
+		take_line(stream);
+		buffer_clear(&stream->line);
+	}
+	return stream->enough || stream->line.failed || stream->line.len > MAX_ANSWER
+		       ? 0
+		       : size * count;
+}
+
+enum cli_exit api_stream(const struct call *call, const char *path,
+			 bool (*each)(void *ctx, const json_t *event), void *ctx)
+{
+	struct stream stream = {.each = each, .ctx = ctx};
+	CURLcode code = prepare(call, "GET", path);
+	enum cli_exit r = CLI_DONE;
+	json_t *answer = NULL;
+
+	if (code == CURLE_OK) {
+		(void)curl_easy_setopt(connection, CURLOPT_WRITEFUNCTION, take);
+		(void)curl_easy_setopt(connection, CURLOPT_WRITEDATA, &stream);
+		code = curl_easy_perform(connection);
+		curl_slist_free_all(headers);
+		headers = NULL;
+	}
+	if (stream.refusal.len > 0)
+		r = understand(call, &stream.refusal, &answer);
+	else if (!stream.enough && code != CURLE_OK)
+		r = unreachable(call, code);
+	else if (!stream.enough) {
+		complain("lbd at '%s' has ended the stream", call->socket);
+		r = CLI_UNREACHABLE;
+	}
+	json_decref(answer);
+	buffer_fini(&stream.line);
+	buffer_fini(&stream.refusal);
 	return r;
 }

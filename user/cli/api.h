@@ -18,6 +18,12 @@
  */
 enum cli_exit api_call(const struct call *call, const char *method, const char *path, json_t *body,
 		       json_t **ret_answer);
+/*
+ * GETs a stream of server-sent events and hands each one's data to <each> until it returns false or
+ * the stream ends.
+ */
+enum cli_exit api_stream(const struct call *call, const char *path,
+			 bool (*each)(void *ctx, const json_t *event), void *ctx);
 void api_close(void);
 
 /* "/pools/a%2Fb": a slash and <text>, with what a path segment may not hold escaped. */

@@ -111,6 +111,20 @@ static void write_reply(struct connection *connection, struct control_reply *rep
 	reply->body = NULL;
 }
 
+static void write_stream_head(struct connection *connection, const struct control_reply *reply)
+{
+	connection->last = true;
+	buffer_print(&connection->out,
+		     "HTTP/1.1 200 %s\r\nContent-Type: text/event-stream\r\n"
+		     "Cache-Control: no-store\r\nConnection: close\r\n\r\n",
+		     http_status_text(200));
+	if (connection->head.method == HTTP_HEAD)
+		return;
+	connection->feed = reply->feed;
+	connection->cursor = reply->cursor;
+	connection->control->n_streams++;
+}
+
 void connection_refuse(struct connection *connection, unsigned status, const char *code,
 		       const char *message)
 {
@@ -182,6 +196,8 @@ static void dispatch(struct connection *connection, const struct route_target *t
 		.method = method == HTTP_HEAD ? HTTP_GET : method,
 		.path = connection->target,
 		.n_params = target->n_params,
+		.has_last_event = connection->has_last_event,
+		.last_event = connection->last_event,
 	};
 	const struct control_route *route;
 	json_t *body = NULL;
@@ -220,7 +236,15 @@ void connection_answer(struct connection *connection)
 		control_fail(&reply, 400, "bad_target", NULL, "%s", problem);
 	else
 		dispatch(connection, &target, &reply, &allow);
-	write_reply(connection, &reply, allow.len > 0 ? allow.ptr : NULL);
+	if (reply.feed && connection->control->n_streams == CONTROL_MAX_STREAMS) {
+		reply.feed = NULL;
+		control_fail(&reply, 503, "too_many_streams", NULL,
+			     "%d streams are open, and no more may be", CONTROL_MAX_STREAMS);
+	}
+	if (reply.feed)
+		write_stream_head(connection, &reply);
+	else
+		write_reply(connection, &reply, allow.len > 0 ? allow.ptr : NULL);
 	buffer_fini(&allow);
 	route_target_fini(&target);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/parse.h"
 #include "control/server.h"
 
 #define STEPS_PER_TURN	  64	      /* then others have their turn */
@@ -42,6 +43,8 @@ void connection_close(struct connection *connection)
 	close(connection->source.fd);
 	list_remove(&connection->node);
 	control->n_connections--;
+	if (connection->feed)
+		control->n_streams--;
 	loop_defer(control->loop, &connection->deferred);
 	loop_run_again(control->loop, &control->listener); /* somebody may wait for the place */
 }
@@ -136,6 +139,19 @@ static enum step begin_body(struct connection *connection)
 	return enter(connection, CONNECTION_BODY);
 }
 
+/* Last-Event-ID; another text than a number is as good as none. */
+static void find_last_event(struct connection *connection)
+{
+	connection->has_last_event = false;
+	for (unsigned i = 0; i < connection->head.n_headers; i++) {
+		const struct http_header *header = &connection->head.headers[i];
+
+		if (slice_caseeq(header->name, SLICE("last-event-id")))
+			connection->has_last_event =
+				parse_u64(header->value, &connection->last_event);
+	}
+}
+
 static enum step collect_head(struct connection *connection)
 {
 	struct http_refusal refusal;
@@ -154,6 +170,7 @@ static enum step collect_head(struct connection *connection)
 	connection->target = strndup(connection->head.target.ptr, connection->head.target.len);
 	if (!connection->target)
 		return STEP_CLOSE;
+	find_last_event(connection);
 	consume(connection, (size_t)n);
 	return begin_body(connection);
 }
@@ -244,6 +261,9 @@ static enum step read_more(struct connection *connection)
 static enum step reply_done(struct connection *connection)
 {
 	shrink(&connection->out);
+	connection->n_sent = 0;
+	if (connection->feed)
+		return enter(connection, CONNECTION_STREAM);
 	if (!connection->last)
 		return enter(connection, CONNECTION_HEAD);
 	if (shutdown(connection->source.fd, SHUT_WR) < 0)
@@ -252,7 +272,8 @@ static enum step reply_done(struct connection *connection)
 	return enter(connection, CONNECTION_LINGER);
 }
 
-static enum step write_more(struct connection *connection)
+/* STEP_AGAIN: some of it, or all, was sent. */
+static enum step send_some(struct connection *connection)
 {
 	struct buffer *out = &connection->out;
 	ssize_t n;
@@ -270,10 +291,17 @@ static enum step write_more(struct connection *connection)
 	if (n < 0)
 		return errno == EINTR ? STEP_AGAIN : STEP_CLOSE;
 	connection->n_sent += (size_t)n;
-	if (connection->n_sent == out->len)
-		return reply_done(connection);
 	timer_start(connection->control->loop, &connection->timer, connection->control->timeout_ms);
 	return STEP_AGAIN;
+}
+
+static enum step write_more(struct connection *connection)
+{
+	enum step result = send_some(connection);
+
+	if (result == STEP_AGAIN && connection->n_sent == connection->out.len)
+		return reply_done(connection);
+	return result;
 }
 
 static enum step linger(struct connection *connection)
@@ -282,6 +310,19 @@ static enum step linger(struct connection *connection)
 
 	connection->n_in = 0;
 	return step;
+}
+
+/* A client has nothing to say any more, but its end is heard. */
+static enum step stream(struct connection *connection)
+{
+	struct buffer *out = &connection->out;
+
+	if (connection->n_sent < out->len)
+		return send_some(connection);
+	shrink(out);
+	connection->n_sent = 0;
+	connection->feed(connection->control->ctx, &connection->cursor, out);
+	return out->len > 0 ? STEP_AGAIN : linger(connection);
 }
 
 static enum step step(struct connection *connection)
@@ -299,6 +340,8 @@ static enum step step(struct connection *connection)
 		return write_more(connection);
 	case CONNECTION_LINGER:
 		return linger(connection);
+	case CONNECTION_STREAM:
+		return stream(connection);
 	case CONNECTION_CLOSED:
 		return STEP_CLOSE;
 	}
@@ -322,6 +365,16 @@ static void on_ready(struct source *source)
 	loop_run_again(connection->control->loop, source);
 }
 
+/* A comment of a quiet stream: a client that is gone is found out by it. */
+static void keep_alive(struct connection *connection)
+{
+	buffer_clear(&connection->out);
+	connection->n_sent = 0;
+	buffer_print(&connection->out, ":\n\n");
+	timer_start(connection->control->loop, &connection->timer, connection->control->timeout_ms);
+	on_ready(&connection->source);
+}
+
 /* A request that has begun is told; an idle or a stuck connection just ends. */
 static void on_timeout(struct timer *timer)
 {
@@ -329,6 +382,10 @@ static void on_timeout(struct timer *timer)
 	bool begun = connection->state == CONNECTION_BODY ||
 		     (connection->state == CONNECTION_HEAD && connection->n_in > 0);
 
+	if (connection->state == CONNECTION_STREAM && connection->n_sent == connection->out.len) {
+		keep_alive(connection);
+		return;
+	}
 	if (!begun) {
 		connection_close(connection);
 		return;

@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "http/message.h"
 #include "net/loop.h"
@@ -30,12 +31,23 @@ struct control_request {
 	const char *args[CONTROL_MAX_ARGS]; /* what the '*' of the pattern stood for, decoded */
 	struct control_param params[CONTROL_MAX_PARAMS]; /* query string */
 	unsigned n_params;
-	const json_t *body; /* NULL: none was sent */
+	const json_t *body;  /* NULL: none was sent */
+	bool has_last_event; /* Last-Event-ID was sent, and is a number */
+	uint64_t last_event;
 };
+
+/*
+ * What a stream of server-sent events (HTML, section 9.2) goes on with: appends to <out> what comes
+ * after *cursor and moves it, a bounded amount at a time; nothing when there is nothing yet.
+ */
+typedef void control_feed(void *ctx, uint64_t *cursor, struct buffer *out);
 
 struct control_reply {
 	unsigned status; /* 200 unless changed */
 	json_t *body;	 /* owned by the server; NULL: {} */
+	/* Not NULL: instead of a body a stream, which the client ends. */
+	control_feed *feed;
+	uint64_t cursor;
 };
 
 typedef void control_fn(void *ctx, const struct control_request *request,
@@ -54,6 +66,9 @@ int control_start(struct loop *loop, const char *path, const struct control_rout
 		  void *ctx, struct control **ret_control, struct error *err);
 /* Unlinks the socket; NULL is fine. A verb may call it, then its own reply is not sent. */
 void control_close(struct control *control);
+
+/* There is something new for streams. NULL is fine. */
+void control_wake(struct control *control);
 
 /* {"error": {"code", "message", "field"}} with <status>; <field> may be NULL. */
 void control_fail(struct control_reply *reply, unsigned status, const char *code, const char *field,

@@ -81,6 +81,18 @@ fail:
 			 strerror(-code));
 }
 
+void control_wake(struct control *control)
+{
+	if (!control || control->n_streams == 0)
+		return;
+	list_for_each (node, &control->connections) {
+		struct connection *connection = container_of(node, struct connection, node);
+
+		if (connection->state == CONNECTION_STREAM)
+			loop_run_again(control->loop, &connection->source);
+	}
+}
+
 /* Memory goes at the end of the turn: a verb may close the server it was called by. */
 void control_close(struct control *control)
 {

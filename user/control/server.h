@@ -12,6 +12,7 @@
 #include "control/control.h"
 
 #define CONTROL_MAX_CONNECTIONS 64	    /* more wait in the listener's queue */
+#define CONTROL_MAX_STREAMS	16	    /* of these: they stay for hours */
 #define CONTROL_MAX_REPLY	(16U << 20) /* bytes of a reply's body */
 #define CONTROL_TIMEOUT_MS	10000	    /* a request; an idle connection; a reply's next byte */
 
@@ -23,6 +24,7 @@ struct control {
 	void *ctx;
 	struct list connections;
 	unsigned n_connections;
+	unsigned n_streams;
 	uint32_t timeout_ms;
 	struct deferred deferred;
 };
@@ -34,10 +36,12 @@ struct control {
  *            cannot make more of them
  *   LINGER   the last reply is written and our half closed; what still comes is thrown away, so
  *            that the client reads the reply before it sees the end
+ *   STREAM   writing events as they come; what is read is thrown away
  *   CLOSED   the memory goes at the end of the turn
  *
  *   HEAD  --head, no body--> REPLY      HEAD --head, body--> BODY      BODY --all--> REPLY
  *   HEAD, BODY --refused, timeout--> REPLY --written--> HEAD, or LINGER after the last
+ *   REPLY --head of a stream written--> STREAM
  *   any   --end, error, timeout--> CLOSED
  */
 enum connection_state {
@@ -45,6 +49,7 @@ enum connection_state {
 	CONNECTION_BODY,
 	CONNECTION_REPLY,
 	CONNECTION_LINGER,
+	CONNECTION_STREAM,
 	CONNECTION_CLOSED,
 };
 
@@ -59,12 +64,16 @@ struct connection {
 	/* The request. */
 	struct http_head head; /* its slices end with the state HEAD */
 	char *target;
+	bool has_last_event;
+	uint64_t last_event;
 	struct http_chunked chunked;
 	uint64_t body_left; /* HTTP_BODY_LENGTH */
 	struct buffer body;
 	/* The reply. */
 	struct buffer out;
 	size_t n_sent;
+	control_feed *feed; /* not NULL: the reply is a stream */
+	uint64_t cursor;
 	/* What was read and is not yet used. */
 	size_t n_in;
 	char in[HTTP_MAX_HEAD];

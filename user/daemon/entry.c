@@ -71,6 +71,12 @@ static void on_result(void *owner, enum health_status status, enum health_reason
 	log_info("backend '%s' of pool '%s' is %s: %s", backend->spec.name,
 		 pool_spec(check->entry->pool)->name,
 		 strtable_name(&backend_health_names, (int)backend->health), why);
+	events_backend(
+		lb, check->entry->pool, backend,
+		(struct event){.kind = "health",
+			       .from = strtable_name(&backend_health_names, (int)before),
+			       .to = strtable_name(&backend_health_names, (int)backend->health),
+			       .reason = why});
 	open_when_known(lb);
 }
 
@@ -121,6 +127,8 @@ static int add_backend(struct pool_entry *entry, const struct backend_spec *spec
 		return r;
 	}
 	tombstone_drop(entry->lb, backend->id);
+	events_backend(entry->lb, entry->pool, backend,
+		       (struct event){.kind = "backend", .to = "added", .reason = "configuration"});
 	*check = (struct backend_check){.entry = entry, .backend = backend};
 	backend->user = check;
 	start_check(check);
@@ -132,6 +140,9 @@ static void remove_backend(struct pool_entry *entry, struct backend *backend)
 	struct backend_check *check = backend->user;
 
 	tombstone_add(entry->lb, entry->id, backend);
+	events_backend(
+		entry->lb, entry->pool, backend,
+		(struct event){.kind = "backend", .to = "removed", .reason = "configuration"});
 	if (check)
 		health_close(check->check);
 	free(check);
@@ -164,11 +175,18 @@ static void remove_absent(struct pool_entry *entry, const struct pool_spec *spec
 static void change_backend(struct pool_entry *entry, struct backend *backend,
 			   const struct backend_spec *spec)
 {
-	bool was_disabled = backend->spec.admin == ADMIN_DISABLED;
+	enum admin_state before = backend->spec.admin;
+	bool was_disabled = before == ADMIN_DISABLED;
 
 	if (backend_spec_equal(&backend->spec, spec))
 		return;
 	pool_set(entry->pool, backend, spec);
+	if (before != spec->admin)
+		events_backend(entry->lb, entry->pool, backend,
+			       (struct event){.kind = "admin",
+					      .from = strtable_name(&admin_names, (int)before),
+					      .to = strtable_name(&admin_names, (int)spec->admin),
+					      .reason = "configuration"});
 	if (was_disabled != (spec->admin == ADMIN_DISABLED))
 		start_check(backend->user);
 }

@@ -115,6 +115,9 @@ int load_balancer_start_tcp(struct load_balancer *lb, struct error *err)
 	r = loop_add(lb->loop, &lb->watch, dataplane_watch_fd(lb->dataplane), on_watch);
 	if (r < 0)
 		return error_set(err, r, "", "cannot watch interfaces: %s", strerror(-r));
+	r = events_start(lb);
+	if (r < 0)
+		return error_set(err, r, "", "cannot read the kernel's events: %s", strerror(-r));
 	on_heartbeat(&lb->heartbeat);
 	log_info("kernel path at '%s': %s", spec.pin_path,
 		 dataplane_adopted(lb->dataplane) ? "adopted, with its flows" : "new");
@@ -278,6 +281,7 @@ void load_balancer_fini(struct load_balancer *lb)
 	registry_free(lb->registry);
 	if (lb->dataplane && lb->watch.on_ready)
 		loop_remove(lb->loop, &lb->watch);
+	events_fini(lb);
 	dataplane_close(lb->dataplane);
 	ids_fini(&lb->pool_ids);
 	ids_fini(&lb->service_ids);

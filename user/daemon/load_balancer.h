@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "control/control.h"
+#include "daemon/events.h"
 #include "daemon/ids.h"
 #include "dataplane/dataplane.h"
 #include "net/loop.h"
@@ -47,6 +48,7 @@ struct load_balancer {
 	struct timer opening;
 	struct timer refresh;
 	struct timer heartbeat;
+	struct events events;
 	struct source watch; /* link, route and neighbour changes */
 };
 
