@@ -42,6 +42,8 @@ control_fn api_flow_count;
 /* api_verdict.c */
 control_fn api_verdicts;
 control_fn api_verdict_get;
+/* api_events.c */
+control_fn api_events;
 /* api_trace.c */
 control_fn api_trace;
 /* api_config.c */
