@@ -41,8 +41,10 @@ static __always_inline bool ends_ours(const struct lb_flow_key *key)
 	if (end_is(destination, key->dport, key->proto))
 		return true;
 	source = lb_end_address(&key->saddr);
-	return end_is(source, key->sport, key->proto) || end_is(destination, 0, key->proto) ||
-	       end_is(source, 0, key->proto);
+	if (end_is(source, key->sport, key->proto))
+		return true;
+	return end_bit(LB_END_ANY_PORT) &&
+	       (end_is(destination, 0, key->proto) || end_is(source, 0, key->proto));
 }
 
 static __always_inline __u32 refuse_no_flow(struct ctx_kind *ctx, struct packet *pkt, __u32 flags)
@@ -182,7 +184,9 @@ static __always_inline void flow_note(struct lb_flow *flow, struct packet *pkt, 
 	if (verdict == LB_V_UNTRACKED || verdict == FORWARD_WHOLE ||
 	    pkt->fragment == FRAGMENT_LATER)
 		return;
-	flow_see(flow, pkt);
+	/* The packet that opened it is in the record already, and is no second one. */
+	if (verdict != LB_V_FORWARDED_NEW)
+		flow_see(flow, pkt);
 	if (pkt->fragment == FRAGMENT_FIRST && !dry)
 		frag_note(pkt);
 }

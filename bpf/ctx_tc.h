@@ -54,6 +54,15 @@ static __always_inline void *ctx_at(struct __sk_buff *skb, __u32 offset, __u32 l
 	return at + len > CTX_POINTER(skb, data_end) ? NULL : at;
 }
 
+/*
+ * The frame's bytes gained <delta>, and none of its own checksums makes up for that: a device that
+ * summed the whole frame did so before (CHECKSUM_COMPLETE).
+ */
+static __always_inline void ctx_fix_sum(struct __sk_buff *skb, __u32 delta)
+{
+	bpf_csum_update(skb, delta);
+}
+
 /* Updates the TCP or UDP checksum of the header at <offset>; addresses and ports are the caller's.
  */
 static __always_inline void ctx_fix_l4(struct __sk_buff *skb, __u32 offset, __u8 proto,
@@ -62,8 +71,17 @@ static __always_inline void ctx_fix_l4(struct __sk_buff *skb, __u32 offset, __u8
 	__u64 flags = 0;
 
 	if (proto == IPPROTO_UDP) {
-		flags = BPF_F_MARK_MANGLED_0; /* and a checksum of 0 stays: RFC 768 */
+		const __u16 *check;
+
+		flags = BPF_F_MARK_MANGLED_0;
 		offset += offsetof(struct udphdr, check);
+		check = ctx_at(skb, offset, sizeof(*check));
+		if (!check)
+			return;
+		if (!*check) { /* none, and none it stays: RFC 768 */
+			ctx_fix_sum(skb, change->ports);
+			return;
+		}
 	} else {
 		offset += offsetof(struct tcphdr, check);
 	}
@@ -131,6 +149,13 @@ static __always_inline void ctx_write(struct __sk_buff *skb, __u32 offset, const
 				      const __u32 len)
 {
 	bpf_skb_store_bytes(skb, offset, from, len, BPF_F_RECOMPUTE_CSUM);
+}
+
+/* As ctx_write(), in the link header, which no sum of the skb covers. */
+static __always_inline void ctx_write_link(struct __sk_buff *skb, __u32 offset, const void *from,
+					   const __u32 len)
+{
+	bpf_skb_store_bytes(skb, offset, from, len, 0);
 }
 
 /* Sends the frame out where it came in. */

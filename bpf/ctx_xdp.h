@@ -55,6 +55,13 @@ static __always_inline void *ctx_at(struct xdp_md *xdp, __u32 offset, __u32 len)
 	return at + len > CTX_POINTER(xdp, data_end) ? NULL : at;
 }
 
+/* Nothing keeps a sum of the whole frame here. */
+static __always_inline void ctx_fix_sum(struct xdp_md *xdp, __u32 delta)
+{
+	(void)xdp;
+	(void)delta;
+}
+
 /* Updates the TCP or UDP checksum of the header at <offset>; addresses and ports are the caller's.
  */
 static __always_inline void ctx_fix_l4(struct xdp_md *xdp, __u32 offset, __u8 proto,
@@ -127,6 +134,12 @@ static __always_inline void ctx_write(struct xdp_md *xdp, __u32 offset, const vo
 
 	if (to)
 		__builtin_memcpy(to, from, len);
+}
+
+static __always_inline void ctx_write_link(struct xdp_md *xdp, __u32 offset, const void *from,
+					   const __u32 len)
+{
+	ctx_write(xdp, offset, from, len);
 }
 
 /* Sends the frame out where it came in. */

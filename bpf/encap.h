@@ -103,12 +103,12 @@ static __always_inline void encap_v6(const struct lb_flow *flow, const struct pa
 static __always_inline int encap_write_l2(struct ctx_kind *ctx, __u32 l3, __be16 proto,
 					  const __u8 l2[static L2_MAX])
 {
-	ctx_write(ctx, 0, l2, ETH_HLEN);
+	ctx_write_link(ctx, 0, l2, ETH_HLEN);
 	if (l3 >= ETH_HLEN + VLAN_LEN)
-		ctx_write(ctx, ETH_HLEN, l2 + ETH_HLEN, VLAN_LEN);
+		ctx_write_link(ctx, ETH_HLEN, l2 + ETH_HLEN, VLAN_LEN);
 	if (l3 >= ETH_HLEN + 2 * VLAN_LEN)
-		ctx_write(ctx, ETH_HLEN + VLAN_LEN, l2 + ETH_HLEN + VLAN_LEN, VLAN_LEN);
-	ctx_write(ctx, l3 - sizeof(proto), &proto, sizeof(proto));
+		ctx_write_link(ctx, ETH_HLEN + VLAN_LEN, l2 + ETH_HLEN + VLAN_LEN, VLAN_LEN);
+	ctx_write_link(ctx, l3 - sizeof(proto), &proto, sizeof(proto));
 	return 0;
 }
 

@@ -44,6 +44,12 @@ static __always_inline __u32 ttl_delta(void)
 	return (__u16)~bpf_htons(0x0100);
 }
 
+/* IPv6 has its own in the lower byte. */
+static __always_inline __u32 hop_limit_delta(void)
+{
+	return (__u16)~bpf_htons(0x0001);
+}
+
 static __always_inline __u32 ip_delta(const struct lb_ip *old, const struct lb_ip *new, bool v6)
 {
 	__u32 delta = checksum_delta(old->w[3], new->w[3]);
@@ -80,6 +86,7 @@ static __always_inline int rewrite_ip(struct ctx_kind *ctx, const struct packet 
 		if (!ip)
 			return -1;
 		rewrite_v6(ip, rewrite);
+		ctx_fix_sum(ctx, hop_limit_delta());
 		return 0;
 	}
 	ip = ctx_at(ctx, pkt->l3, sizeof(struct iphdr));
@@ -111,6 +118,9 @@ static __always_inline int rewrite_apply(struct ctx_kind *ctx, const struct pack
 		ports[0] = rewrite->sport;
 		ports[1] = rewrite->dport;
 	}
+	/* IPv4 has its addresses in a checksum of its own, and ctx_fix_l4 counts on that. */
+	if (pkt->v6)
+		ctx_fix_sum(ctx, change.pseudo);
 	return rewrite_ip(ctx, pkt, rewrite, change.pseudo);
 }
 
@@ -122,9 +132,11 @@ static __always_inline int rewrite_ttl(struct ctx_kind *ctx, const struct packet
 
 	if (pkt->v6) {
 		ip6 = ctx_at(ctx, pkt->l3, sizeof(*ip6));
-		if (ip6)
-			ip6->hop_limit--;
-		return ip6 ? 0 : -1;
+		if (!ip6)
+			return -1;
+		ip6->hop_limit--;
+		ctx_fix_sum(ctx, hop_limit_delta());
+		return 0;
 	}
 	ip = ctx_at(ctx, pkt->l3, sizeof(*ip));
 	if (!ip)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "place.h"
 
+#include <arpa/inet.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Behind the default gateway. */
+#define CLIENT_NET IPV4(198, 51, 100, 0)
 
 static const char setup[] =
 	"sysctl -qw net.ipv4.ip_forward=1 && ip -batch - <<-END\n"
@@ -28,6 +32,20 @@ static const char setup[] =
 	"route add unreachable 10.5.0.0/16\n"
 	"END\n";
 
+/* Addresses are nobody's twice: nothing waits for that to be found out. */
+static const char setup6[] =
+	"sysctl -qw net.ipv6.conf.all.forwarding=1 && ip -6 -batch - <<-END\n"
+	"address add 2001:db8:1::1/64 dev c0 nodad\n"
+	"address add 2001:db8:2::1/64 dev b0 nodad\n"
+	"neighbour add 2001:db8:1::fe lladdr 02:00:00:00:01:fe dev c0 nud permanent\n"
+	"neighbour add 2001:db8:2::fe lladdr 02:00:00:00:02:fe dev b0 nud permanent\n"
+	"neighbour add 2001:db8:2::b lladdr 02:00:00:00:02:0b dev b0 nud permanent\n"
+	"neighbour add 2001:db8:2::c lladdr 02:00:00:00:02:0c dev b0 nud permanent\n"
+	"route add default via 2001:db8:1::fe\n"
+	"route add 2001:db8:3::/64 via 2001:db8:2::fe\n"
+	"route add 2001:db8:4::/64 via 2001:db8:2::fe mtu lock 1300\n"
+	"END\n";
+
 static int add_neighbours(void)
 {
 	char line[128];
@@ -47,7 +65,7 @@ static int add_neighbours(void)
 
 int place_make(void)
 {
-	if (unshare(CLONE_NEWNET) || system(setup))
+	if (unshare(CLONE_NEWNET) || system(setup) || system(setup6))
 		return -1;
 	return add_neighbours();
 }
@@ -76,4 +94,24 @@ void place_hop(uint32_t addr, struct hop *ret_hop)
 	};
 
 	*ret_hop = hop;
+}
+
+struct lb_ip place_ip6(uint16_t net, uint16_t host)
+{
+	const struct lb_ip ip = {
+		.b = {0x20, 0x01, 0x0d, 0xb8, net >> 8, net & 0xff, [14] = host >> 8, host & 0xff}};
+
+	return ip;
+}
+
+/* Routes are the same: an address of one family stands for that of the other. */
+void place_hop_ip(const struct lb_ip *addr, struct hop *ret_hop)
+{
+	bool v4 = !addr->q[0] && addr->w[2] == htonl(0xffff);
+	uint32_t net = (uint32_t)addr->b[4] << 8 | addr->b[5];
+
+	if (v4)
+		place_hop(ntohl(addr->w[3]), ret_hop);
+	else
+		place_hop(net < 256 ? IPV4(10, net, 0, addr->b[15]) : CLIENT_NET, ret_hop);
 }

@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+#include "lb/abi.h"
+
 #define IPV4(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
 /* Backends on the far side, each a neighbour of b0. */
@@ -28,6 +30,12 @@
 #define NET_NARROW IPV4(10, 4, 0, 0)
 #define NARROW_MTU 600
 
+/*
+ * The same in IPv6: 2001:db8:<net>::<host> for 10.<net>.0.<host>, and 2001:db8:<net>::fe is a
+ * gateway. Net 4 is narrow; IPv6 links take 1280 bytes at least.
+ */
+#define NARROW_MTU6 1300
+
 enum side { CLIENT_SIDE, BACKEND_SIDE };
 
 struct hop {
@@ -41,5 +49,8 @@ int place_make(void);
 uint32_t place_ifindex(enum side side);
 /* The next hop to an address, as the routes above say it. */
 void place_hop(uint32_t addr, struct hop *ret_hop);
+struct lb_ip place_ip6(uint16_t net, uint16_t host);
+/* Either family. */
+void place_hop_ip(const struct lb_ip *addr, struct hop *ret_hop);
 
 #endif
