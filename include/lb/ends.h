@@ -27,4 +27,7 @@ static inline __u64 lb_end_hash(__u64 address, __be16 port, __u8 proto)
 	return (hash >> 32 & (LB_ENDS_BITS - 1)) << 32 | (hash >> 8 & (LB_ENDS_BITS - 1));
 }
 
+/* Set when there is any end with port 0 at all: else nobody needs to ask for one. */
+#define LB_END_ANY_PORT lb_end_hash(0, 0, 0)
+
 #endif

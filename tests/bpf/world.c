@@ -296,12 +296,17 @@ int world_reset(void **state)
 
 /* ---- What the daemon writes ---------------------------------------------------------------- */
 
-static void end_add(const struct lb_ip *addr, uint16_t port, uint8_t proto)
+static void end_set(uint64_t bits)
 {
-	uint64_t bits = lb_end_hash(lb_end_address(addr), htons(port), proto);
-
 	for (int i = 0; i < 2; i++, bits >>= 32)
 		world.ends[(uint32_t)bits / 64] |= 1ULL << ((uint32_t)bits & 63);
+}
+
+static void end_add(const struct lb_ip *addr, uint16_t port, uint8_t proto)
+{
+	end_set(lb_end_hash(lb_end_address(addr), htons(port), proto));
+	if (port == 0)
+		end_set(LB_END_ANY_PORT);
 }
 
 void world_listen(const struct lb_service *service, const struct lb_ip *addr, uint16_t port,

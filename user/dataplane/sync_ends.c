@@ -16,16 +16,21 @@
 
 static const uint8_t protos[] = {LB_PROTO_TCP, LB_PROTO_UDP};
 
-static void add(uint64_t *words, const uint8_t ip[16], uint16_t port, uint8_t proto)
+static void set(uint64_t *words, uint64_t bits)
 {
-	struct lb_ip addr;
-	uint64_t bits;
-
-	memcpy(addr.b, ip, sizeof(addr.b));
-	bits = lb_end_hash(lb_end_address(&addr), port, proto);
 	words[(uint32_t)bits / 64] |= 1ULL << ((uint32_t)bits & 63);
 	bits >>= 32;
 	words[(uint32_t)bits / 64] |= 1ULL << ((uint32_t)bits & 63);
+}
+
+static void add(uint64_t *words, const uint8_t ip[16], uint16_t port, uint8_t proto)
+{
+	struct lb_ip addr;
+
+	memcpy(addr.b, ip, sizeof(addr.b));
+	set(words, lb_end_hash(lb_end_address(&addr), port, proto));
+	if (port == 0)
+		set(words, LB_END_ANY_PORT);
 }
 
 /* A backend without a port of its own has those of its services. */
