@@ -46,7 +46,7 @@ static __always_inline __u32 drop(struct packet *pkt, __u32 verdict)
 /* RFC 1122 section 3.2.2: nothing is sent about these. */
 static __always_inline bool may_be_answered(const struct packet *pkt)
 {
-	return pkt->fragment != FRAGMENT_LATER && !(pkt->flags & TCP_RST);
+	return pkt->fragment != FRAGMENT_LATER && !(pkt->flags & TCP_RST) && !pkt->error;
 }
 
 /* Answers TCP by RST, UDP by port unreachable: two boxes would do nothing else if RST had one. */

@@ -274,6 +274,7 @@ static __always_inline __u32 icmp_error(struct ctx_kind *ctx, struct packet *pkt
 	if (!outer || !meta)
 		return LB_V_INTERNAL;
 	*outer = pkt->key;
+	pkt->error = true;
 	if (quote_read(ctx, pkt->v6, &quote, &pkt->key)) {
 		pkt->hash = hash_key(&pkt->key, meta->hash_keys);
 		flow = flow_find(pkt);
@@ -285,6 +286,32 @@ static __always_inline __u32 icmp_error(struct ctx_kind *ctx, struct packet *pkt
 	if (tunnel_error(ctx, pkt, mtu))
 		return drop(pkt, LB_V_TUNNEL_ERROR);
 	return LB_V_ICMP_UNKNOWN;
+}
+
+/* A reply has a hop limit of its own; one more here, for a rewrite takes one. */
+static __always_inline void echo_renew(struct ctx_kind *ctx, const struct packet *pkt)
+{
+	struct ipv6hdr *ip6;
+	struct iphdr *ip;
+	__u16 *half;
+	__u16 old;
+
+	if (pkt->v6) {
+		ip6 = ctx_at(ctx, pkt->l3, sizeof(*ip6));
+		if (!ip6)
+			return;
+		ctx_fix_sum(ctx,
+			    (__u16)~bpf_htons(ip6->hop_limit) + (__u32)bpf_htons(ANSWER_TTL + 1));
+		ip6->hop_limit = ANSWER_TTL + 1;
+		return;
+	}
+	ip = ctx_at(ctx, pkt->l3, sizeof(*ip));
+	if (!ip)
+		return;
+	half = (__u16 *)&ip->ttl;
+	old = *half;
+	ip->ttl = ANSWER_TTL + 1;
+	ip->check = checksum_update(ip->check, (__u16)~old + (__u32)*half);
 }
 
 static __always_inline void echo_turn(struct ctx_kind *ctx, const struct packet *pkt)
@@ -299,6 +326,7 @@ static __always_inline void echo_turn(struct ctx_kind *ctx, const struct packet 
 	delta = (__u16) ~*first;
 	icmp->type = pkt->v6 ? ICMP6_ECHO_REPLY : ICMP_ECHO_REPLY;
 	icmp->check = checksum_update(icmp->check, delta + *first);
+	echo_renew(ctx, pkt);
 	/* Swapped addresses add nothing to any sum. */
 	rewrite_ip(ctx, pkt, &back, 0);
 }

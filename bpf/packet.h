@@ -47,6 +47,7 @@ struct packet {
 	__u8 from_client; /* direction in its flow */
 	__u8 stale;	  /* its flow was silent for a second */
 	__u8 fragment;	  /* enum fragment */
+	__u8 error;	  /* an ICMP error: nothing is sent about it */
 	/* Not cleared for each packet: written before they are read. */
 	struct lb_hop hop; /* where it goes */
 	struct rewrite rewrite;

@@ -124,7 +124,7 @@ static void set_hop(struct wire *out, const struct lb_ip *to)
 	memcpy(out->smac, hop.smac, 6);
 }
 
-static void translate(const struct conv *conv, enum speaker speaker, struct wire *out)
+void conv_translate(const struct conv *conv, enum speaker speaker, struct wire *out)
 {
 	if (speaker == BY_CLIENT) {
 		out->saddr = conv->source;
@@ -186,7 +186,7 @@ void conv_expected(const struct conv *conv, enum speaker speaker, const struct w
 
 	out.ttl--;
 	if (conv_is_two_way(conv))
-		translate(conv, speaker, &out);
+		conv_translate(conv, speaker, &out);
 	set_hop(&out, speaker == BY_CLIENT ? &conv->backend : &out.daddr);
 	if (conv_is_tunnel(conv))
 		wrap(conv, &out, got, ret_out);

@@ -52,6 +52,8 @@ bool conv_is_tunnel(const struct conv *conv);
 /* What the side sends, as it arrives at the balancer. */
 struct wire conv_wire(const struct conv *conv, enum speaker speaker, uint8_t flags,
 		      uint16_t payload);
+/* The ends that the other side sees, in two-way modes. */
+void conv_translate(const struct conv *conv, enum speaker speaker, struct wire *out);
 /* <in> as it leaves; in tunnels, <entropy> (outer port, or flow label over IPv6) as in <got>. */
 void conv_expected(const struct conv *conv, enum speaker speaker, const struct wire *in,
 		   const struct frame *got, struct frame *ret_out);

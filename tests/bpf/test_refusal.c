@@ -265,11 +265,11 @@ static void killed_flow_gives_way_to_a_new_syn(void **state)
 	expect_equal(world.meta->live_flows, 1);
 }
 
-static void killed_flow_is_kept_as_long_as_a_reset_one(void **state)
+static void killed_flow_is_kept_as_long_as_a_half_closed_one(void **state)
 {
-	struct talk talk = opened(state, "timeout of reset is 5 s");
+	struct talk talk = opened(state, "timeout of half closed flows is 5 s");
 
-	world_timeout(LB_FLOW_RESET, 5000000000ULL);
+	world_timeout(LB_FLOW_FIN_CLIENT, 5000000000ULL);
 	world.backends[1].flags |= LB_BACKEND_KILL;
 	talk_say(&talk, BY_CLIENT, ACK, 5, LB_V_FLOW_KILLED);
 	world_age(4000000000ULL);
@@ -349,7 +349,7 @@ int main(int argc, char **argv)
 		TEST(flow_killed_by_itself_leaves_others_alone),
 		TEST(half_open_flow_that_is_killed_is_not_pending_any_more),
 		TEST(killed_flow_gives_way_to_a_new_syn),
-		TEST(killed_flow_is_kept_as_long_as_a_reset_one),
+		TEST(killed_flow_is_kept_as_long_as_a_half_closed_one),
 		TEST(answers_beyond_the_burst_are_dropped),
 		TEST(empty_bucket_drops_each_kind_of_answer_and_fills_in_time),
 	};
