@@ -96,8 +96,10 @@ int sync_services_of(struct sync *sync, const struct wanted *wanted,
 {
 	struct service_entry *entries = calloc(2 * wanted->n_services + 1, sizeof(*entries));
 	uint32_t count = 0;
-	int rc = entries ? 0 : error_set(err, -ENOMEM, "", "out of memory");
+	int rc = 0;
 
+	if (!entries)
+		return error_set(err, -ENOMEM, "", "out of memory");
 	for (uint32_t i = 0; rc == 0 && i < wanted->n_services; i++) {
 		uint16_t snat = 0;
 
