@@ -65,8 +65,10 @@ int lb_flow_kill(struct kill *kill)
 	if (!flow)
 		return 0;
 	word = READ_ONCE(flow->word);
-	if (LB_FLOW_GENERATION(word) == kill->generation && LB_FLOW_STATE(word) > LB_FLOW_CLAIMED)
+	if (LB_FLOW_GENERATION(word) == kill->generation && LB_FLOW_STATE(word) > LB_FLOW_CLAIMED) {
+		WRITE_ONCE(flow->seen, ticks_now()); /* from here on it waits to tell both sides */
 		flow_kill(flow, word);
+	}
 	return 0;
 }
 

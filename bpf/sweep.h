@@ -33,10 +33,19 @@ struct sweep {
 	__u32 limit; /* records that were handed out */
 };
 
-static __always_inline __u32 sweep_timeout(__u64 word)
+/*
+ * A TCP flow that was ended stays for as long as one of which a side has closed, so that sides that
+ * are silent are told too; of UDP nobody needs to be told, and the client may want another flow.
+ */
+static __always_inline __u32 killed_state(const struct lb_flow *flow)
+{
+	return flow->proto == LB_PROTO_TCP ? LB_FLOW_FIN_CLIENT : LB_FLOW_RESET;
+}
+
+static __always_inline __u32 sweep_timeout(const struct lb_flow *flow, __u64 word)
 {
 	struct lb_meta *meta = meta_get();
-	__u32 state = word & LB_FLOW_KILLED ? LB_FLOW_RESET : LB_FLOW_STATE(word);
+	__u32 state = word & LB_FLOW_KILLED ? killed_state(flow) : LB_FLOW_STATE(word);
 
 	if (!meta || state >= LB_FLOW_STATES)
 		return 0;
@@ -81,7 +90,7 @@ static __always_inline void sweep_record(__u32 record, struct lb_flow *flow, __u
 {
 	__u64 word = READ_ONCE(flow->word);
 	__s32 idle = now - READ_ONCE(flow->seen);
-	__u32 timeout = sweep_timeout(word);
+	__u32 timeout = sweep_timeout(flow, word);
 
 	if (LB_FLOW_STATE(word) <= LB_FLOW_CLAIMED)
 		return;

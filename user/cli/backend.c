@@ -190,6 +190,14 @@ static enum cli_exit drain(const struct call *call)
 	return set_admin(call, "draining");
 }
 
+static enum cli_exit kill_flows(const struct call *call)
+{
+	struct buffer path = path_of_backend(call->args[0], call->args[1]);
+
+	path_segment(&path, "kill");
+	return request_count(call, "POST", path, "connections ended:");
+}
+
 static enum cli_exit why(const struct call *call)
 {
 	struct buffer path = path_of_backend(call->args[0], call->args[1]);
@@ -237,6 +245,7 @@ static const struct verb verbs[] = {
 	{"enable", "POOL BACKEND", 2, 2, wait_options, "let it have new connections", enable},
 	{"disable", "POOL BACKEND", 2, 2, wait_options, "no new connections, no checks", disable},
 	{"drain", "POOL BACKEND", 2, 2, wait_options, "no new connections, open ones stay", drain},
+	{"kill", "POOL BACKEND", 2, 2, NULL, "end its connections of the kernel path", kill_flows},
 	{"why", "POOL BACKEND", 2, 2, NULL, "why it is eligible or not", why},
 	{0},
 };

@@ -19,14 +19,15 @@ enum cli_exit {
 };
 
 #define CLI_MAX_ARGS	4
-#define CLI_MAX_OPTIONS 12
+#define CLI_MAX_OPTIONS 16
 
 enum option_kind {
 	OPTION_FLAG, /* takes no value */
 	OPTION_TEXT,
 	OPTION_NUMBER,
 	OPTION_DURATION,
-	OPTION_LIST, /* separated by commas */
+	OPTION_LIST,  /* separated by commas; "none" for an empty one */
+	OPTION_PAIRS, /* "open=1h,fin=5s": an object */
 };
 
 struct option {
@@ -82,6 +83,8 @@ extern const struct noun flow_noun;
 extern const struct noun monitor_noun;
 extern const struct noun why_noun;
 extern const struct noun trace_noun;
+extern const struct noun audit_noun;
+extern const struct noun stats_noun;
 extern const struct noun config_noun;
 extern const struct noun version_noun;
 extern const struct noun help_noun;

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "cli/request.h"
 
-#include <stdio.h>
-
 static const struct column columns[] = {
-	{"SERVICE", "service"}, {"PROTOCOL", "protocol"},
-	{"CLIENT", "client"},	{"VIP", "vip"},
-	{"BACKEND", "backend"}, {"POOL", "pool"},
-	{"STATE", "state"},	{">IDLE", "idle_ms"},
-	{"COUNTED", "counted"}, {0},
+	{"SERVICE", "service"},
+	{"PROTOCOL", "protocol"},
+	{"CLIENT", "client"},
+	{"VIP", "vip"},
+	{"BACKEND", "backend"},
+	{"POOL", "pool"},
+	{"FORWARD", "forward"},
+	{"STATE", "state"},
+	{">IDLE", "idle_ms"},
+	{"COUNTED", "counted"},
+	{0},
 };
 
 static struct buffer filtered(const struct call *call, const char *collection)
@@ -30,20 +34,17 @@ static enum cli_exit list(const struct call *call)
 
 static enum cli_exit count(const struct call *call)
 {
-	struct buffer path = filtered(call, "flows/count");
-	json_t *answer = NULL;
-	enum cli_exit r = api_call(call, "GET", path.ptr, NULL, &answer);
+	return request_count(call, "GET", filtered(call, "flows/count"), "");
+}
 
-	buffer_fini(&path);
-	if (r != CLI_DONE)
-		return r;
-	if (call->json)
-		print_json(answer);
-	else
-		printf("%" JSON_INTEGER_FORMAT "\n",
-		       json_integer_value(json_object_get(answer, "count")));
-	json_decref(answer);
-	return CLI_DONE;
+static enum cli_exit kill_flows(const struct call *call)
+{
+	if (!call_value(call, "all") && !call_value(call, "service") &&
+	    !call_value(call, "backend") && !call_value(call, "client")) {
+		complain("which? --service, --backend or --client; --all for every one");
+		return CLI_USAGE;
+	}
+	return request_count(call, "DELETE", filtered(call, "flows"), "connections ended:");
 }
 
 #define FILTERS \
@@ -51,7 +52,8 @@ static enum cli_exit count(const struct call *call)
 		{"backend", "NAME", OPTION_TEXT, "backend", \
 		 "only those to a backend, name or address"}, \
 	{ \
-		"client", "ADDR", OPTION_TEXT, "client", "only those of a client" \
+		"client", "ADDR", OPTION_TEXT, "client", \
+			"only those of a client: 10.0.0.7, 10.0.0.7:4000, 10.0.0.0/8" \
 	}
 
 static const struct option list_options[] = {
@@ -62,9 +64,16 @@ static const struct option list_options[] = {
 
 static const struct option count_options[] = {FILTERS, {0}};
 
+static const struct option kill_options[] = {
+	FILTERS,
+	{"all", NULL, OPTION_FLAG, "all", "every one there is"},
+	{0},
+};
+
 static const struct verb verbs[] = {
 	{"list", "", 0, 0, list_options, "connections of the kernel path", list},
 	{"count", "", 0, 0, count_options, "how many there are", count},
+	{"kill", "", 0, 0, kill_options, "end them: both sides get a RST", kill_flows},
 	{0},
 };
 const struct noun flow_noun = {"flow", "connections of the kernel path", verbs};

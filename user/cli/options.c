@@ -20,7 +20,7 @@ static json_t *list_of(const char *text)
 {
 	json_t *list = json_array();
 
-	while (list) {
+	while (list && strcmp(text, "none") != 0) {
 		size_t len = strcspn(text, ",");
 
 		if (json_array_append_new(list, json_stringn(text, len)) < 0) {
@@ -32,6 +32,28 @@ static json_t *list_of(const char *text)
 		text += len + 1;
 	}
 	return list;
+}
+
+static json_t *pairs_of(const char *text)
+{
+	json_t *pairs = json_object();
+
+	while (pairs) {
+		size_t name = strcspn(text, "=,");
+		size_t len = strcspn(text, ",");
+		const char *value = name < len ? text + name + 1 : "";
+
+		if (json_object_setn_new(pairs, text, name,
+					 json_stringn(value, name < len ? len - name - 1 : 0)) <
+		    0) {
+			json_decref(pairs);
+			return NULL;
+		}
+		if (text[len] == '\0')
+			break;
+		text += len + 1;
+	}
+	return pairs;
 }
 
 static json_t *json_of(const struct option *option, const char *value)
@@ -46,6 +68,8 @@ static json_t *json_of(const struct option *option, const char *value)
 		return json_integer((json_int_t)number);
 	case OPTION_LIST:
 		return list_of(value);
+	case OPTION_PAIRS:
+		return pairs_of(value);
 	default:
 		return json_string(value);
 	}

@@ -59,6 +59,24 @@ enum cli_exit request_show(const struct call *call, struct buffer path, const ch
 	return CLI_DONE;
 }
 
+enum cli_exit request_count(const struct call *call, const char *method, struct buffer path,
+			    const char *done)
+{
+	json_t *answer = NULL;
+	enum cli_exit r = api_call(call, method, path.ptr, NULL, &answer);
+
+	buffer_fini(&path);
+	if (r != CLI_DONE)
+		return r;
+	if (call->json)
+		print_json(answer);
+	else
+		printf("%s%s%" JSON_INTEGER_FORMAT "\n", done, *done ? " " : "",
+		       json_integer_value(json_object_get(answer, "count")));
+	json_decref(answer);
+	return CLI_DONE;
+}
+
 enum cli_exit request_change(const struct call *call, const char *method, struct buffer path,
 			     json_t *body, const char *done, ...)
 {

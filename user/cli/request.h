@@ -20,6 +20,9 @@ enum cli_exit request_list(const struct call *call, struct buffer path, const ch
 			   const struct column *columns);
 /* GET one object and print it but for <except> (may be NULL). */
 enum cli_exit request_show(const struct call *call, struct buffer path, const char *except);
+/* Ask, and print the "count" of the answer, behind <done> if that is not "". */
+enum cli_exit request_count(const struct call *call, const char *method, struct buffer path,
+			    const char *done);
 /* Ask for a change; <done> is what is said when it was made: "pool 'web' added". Takes <body>. */
 enum cli_exit request_change(const struct call *call, const char *method, struct buffer path,
 			     json_t *body, const char *done, ...)

@@ -2,17 +2,10 @@
 #include "cli/request.h"
 
 static const struct column columns[] = {
-	{"NAME", "name"},
-	{"LISTEN", "listen"},
-	{"PROTOCOL", "protocol"},
-	{"PATH", "path"},
-	{"FORWARD", "forward"},
-	{"POOLS", "pools"},
-	{">OPEN", "open"},
-	{">OPENED", "opened"},
-	{">PACKETS", "packets"},
-	{">BYTES", "bytes"},
-	{0},
+	{"NAME", "name"},	 {"LISTEN", "listen"},	 {"PROTOCOL", "protocol"},
+	{"PATH", "path"},	 {"FORWARD", "forward"}, {"POOLS", "pools"},
+	{">OPEN", "open"},	 {">OPENED", "opened"},	 {">NEW/S", "rate_cps"},
+	{">PACKETS", "packets"}, {">BYTES", "bytes"},	 {0},
 };
 
 static enum cli_exit list(const struct call *call)
@@ -56,6 +49,18 @@ static const struct option options[] = {
 	{"path", "PATH", OPTION_TEXT, "path", "kernel or proxy"},
 	{"forward", "F", OPTION_TEXT, "forward", "kernel path: nat, snat, dsr, ipip or gue"},
 	{"pool", "POOL", OPTION_TEXT, "pool", "where its connections go"},
+	{"snat-addresses", "ADDR,...", OPTION_LIST, "snat_addresses",
+	 "forward snat: the sources that backends see"},
+	{"allow", "PREFIX,...", OPTION_LIST, "allow",
+	 "kernel path: who may connect, and nobody else; none: everybody"},
+	{"deny", "PREFIX,...", OPTION_LIST, "deny",
+	 "kernel path: who may not; the longest prefix decides; none: nobody"},
+	{"rate", "N/D[/BITS]", OPTION_TEXT, "rate",
+	 "kernel path: new connections of a source, 100/1s or 100/1s/24; none: any number"},
+	{"no-flow", "WORD", OPTION_TEXT, "no_flow",
+	 "nat, snat: what a TCP packet of no connection gets: reset, drop or pass"},
+	{"flow-timeouts", "STATE=D,...", OPTION_PAIRS, "flow_timeouts",
+	 "kernel path, all services: syn, open, fin, closing, udp-new, udp"},
 	{0},
 };
 

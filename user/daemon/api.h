@@ -39,6 +39,12 @@ control_fn api_backend_why;
 /* api_flow.c */
 control_fn api_flows;
 control_fn api_flow_count;
+control_fn api_flow_kill;
+control_fn api_backend_kill;
+/* api_stats.c */
+control_fn api_stats;
+/* api_audit.c */
+control_fn api_audit;
 /* api_verdict.c */
 control_fn api_verdicts;
 control_fn api_verdict_get;
@@ -54,6 +60,7 @@ control_fn api_config_reload;
 /* ---- Shared by the nouns -------------------------------------------------------------------- */
 
 json_t *api_pool_json(struct pool_entry *entry);
+json_t *api_services_json(struct load_balancer *lb);
 json_t *api_service_json(struct load_balancer *lb, const struct service_spec *service);
 json_t *api_backend_json(struct pool_entry *entry, struct backend *backend);
 json_t *api_interfaces_json(struct load_balancer *lb);

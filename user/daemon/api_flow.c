@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "daemon/api.h"
+#include "daemon/flow_filter.h"
 
 #define FLOWS_DEFAULT 1000
 #define FLOWS_MAX     100000
@@ -28,16 +29,17 @@ const char *api_flow_state(uint32_t state)
 	return strtable_name(&state_names, (int)state);
 }
 
-/* Which flows are meant, and where they go. */
+/* What is done with the flows that are meant. */
+enum act { ACT_LIST, ACT_COUNT, ACT_KILL };
+
 struct walk {
 	struct load_balancer *lb;
-	const char *service; /* NULL: any */
-	const char *backend; /* a name or an address */
-	bool has_client;
-	struct addr client; /* port 0: any */
+	struct flow_filter filter;
+	enum act act;
 	uint64_t limit;
 	uint64_t count;
-	json_t *list;					 /* NULL: only count */
+	int error; /* of a kill */
+	json_t *list;
 	const struct backend *backends[LB_MAX_BACKENDS]; /* by id */
 };
 
@@ -49,91 +51,67 @@ static struct addr addr_of(const struct lb_ip *ip, __be16 port)
 	return addr;
 }
 
-static bool backend_matches(const struct walk *walk, const struct lb_flow *flow,
-			    const char *address)
+/* ---- JSON ----------------------------------------------------------------------------------- */
+
+static const char *pool_name(const struct walk *walk, uint16_t id)
 {
-	const struct backend *backend = walk->backends[flow->backend];
-
-	return strcmp(address, walk->backend) == 0 ||
-	       (backend && strcmp(backend->spec.name, walk->backend) == 0);
-}
-
-static bool client_matches(const struct walk *walk, const struct addr *client)
-{
-	if (memcmp(walk->client.ip, client->ip, sizeof(client->ip)) != 0)
-		return false;
-	return walk->client.port == 0 || walk->client.port == client->port;
-}
-
-static bool matches(const struct walk *walk, const struct lb_flow *flow, const char *backend)
-{
-	struct addr client = addr_of(&flow->client, flow->client_port);
-
-	if (walk->service &&
-	    strcmp(ids_name(&walk->lb->service_ids, flow->service), walk->service) != 0)
-		return false;
-	if (walk->backend && !backend_matches(walk, flow, backend))
-		return false;
-	return !walk->has_client || client_matches(walk, &client);
-}
-
-static json_t *flow_json(const struct walk *walk, const struct lb_flow *flow, const char *backend)
-{
-	struct addr client = addr_of(&flow->client, flow->client_port);
-	struct addr vip = addr_of(&flow->vip, flow->vip_port);
-	const struct backend *known = walk->backends[flow->backend];
+	const struct backend *known = walk->backends[id];
 	const struct backend_check *check = known ? known->user : NULL;
-	char client_text[ADDR_TEXT_LEN];
-	char vip_text[ADDR_TEXT_LEN];
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b}", "service",
+	if (check)
+		return pool_spec(check->entry->pool)->name;
+	list_for_each (node, &walk->lb->tombstones) {
+		const struct tombstone *tombstone = container_of(node, struct tombstone, node);
+
+		if (tombstone->id == id)
+			return ids_name(&walk->lb->pool_ids, tombstone->pool);
+	}
+	return "";
+}
+
+static json_t *addr_json(const struct lb_ip *ip, __be16 port)
+{
+	struct addr addr = addr_of(ip, port);
+	char text[ADDR_TEXT_LEN];
+
+	return json_string(addr_format(&addr, text));
+}
+
+static json_t *flow_json(const struct walk *walk, const struct lb_flow *flow)
+{
+	bool killed = flow->word & LB_FLOW_KILLED;
+
+	return json_pack("{s:s,s:o,s:o,s:o,s:s,s:s,s:s,s:s,s:I,s:b}", "service",
 			 ids_name(&walk->lb->service_ids, flow->service), "client",
-			 addr_format(&client, client_text), "vip", addr_format(&vip, vip_text),
-			 "backend", backend, "pool",
-			 check ? pool_spec(check->entry->pool)->name : "", "protocol",
-			 flow->proto == LB_PROTO_UDP ? "udp" : "tcp", "state",
-			 strtable_name(&state_names, (int)LB_FLOW_STATE(flow->word)), "idle_ms",
+			 addr_json(&flow->client, flow->client_port), "vip",
+			 addr_json(&flow->vip, flow->vip_port), "backend",
+			 addr_json(&flow->backend_addr, flow->backend_port), "pool",
+			 pool_name(walk, flow->backend), "protocol",
+			 flow->proto == LB_PROTO_UDP ? "udp" : "tcp", "forward",
+			 strtable_name(&forward_names, flow->forward), "state",
+			 killed ? "killed" : api_flow_state(LB_FLOW_STATE(flow->word)), "idle_ms",
 			 (json_int_t)dataplane_idle_ms(walk->lb->dataplane, flow), "counted",
 			 (flow->word & LB_FLOW_COUNTED) != 0);
 }
 
+/* ---- The walk ------------------------------------------------------------------------------- */
+
 static bool visit(void *ctx, uint32_t record, const struct lb_flow *flow)
 {
 	struct walk *walk = ctx;
-	struct addr backend = addr_of(&flow->backend_addr, flow->backend_port);
-	char text[ADDR_TEXT_LEN];
 
-	(void)record;
-	addr_format(&backend, text);
-	if (!matches(walk, flow, text))
+	if (!flow_filter_takes(&walk->filter, flow))
 		return true;
-	if (walk->list)
-		(void)json_array_append_new(walk->list, flow_json(walk, flow, text));
+	if (walk->act == ACT_LIST)
+		(void)json_array_append_new(walk->list, flow_json(walk, flow));
+	if (walk->act == ACT_KILL) {
+		if (flow->word & LB_FLOW_KILLED)
+			return true;
+		walk->error = dataplane_kill_flow(walk->lb->dataplane, record, flow);
+		if (walk->error)
+			return false;
+	}
 	return ++walk->count < walk->limit;
-}
-
-static bool read_filters(const struct control_request *request, struct control_reply *reply,
-			 struct walk *walk)
-{
-	const char *client = control_param(request, "client");
-	const char *limit = control_param(request, "limit");
-	const char *why = client ? addr_parse(slice_of(client), false, &walk->client) : NULL;
-
-	walk->service = control_param(request, "service");
-	walk->backend = control_param(request, "backend");
-	walk->has_client = client != NULL;
-	walk->limit = FLOWS_DEFAULT;
-	if (why) {
-		control_fail(reply, 400, "invalid", "client", "'%s': %s", client, why);
-		return false;
-	}
-	if (limit && (!parse_u64(slice_of(limit), &walk->limit) || walk->limit == 0 ||
-		      walk->limit > FLOWS_MAX)) {
-		control_fail(reply, 400, "invalid", "limit", "'%s': a number from 1 to %d", limit,
-			     FLOWS_MAX);
-		return false;
-	}
-	return true;
 }
 
 static void index_backends(struct walk *walk)
@@ -144,35 +122,166 @@ static void index_backends(struct walk *walk)
 	}
 }
 
-static void run(struct load_balancer *lb, const struct control_request *request,
-		struct control_reply *reply, bool listed)
+/* By name, in any pool, also of one that was removed; or by address. */
+static bool read_backend(struct walk *walk, const char *text, struct control_reply *reply)
+{
+	struct flow_filter *filter = &walk->filter;
+
+	for (uint32_t id = 1; id < LB_MAX_BACKENDS; id++) {
+		if (walk->backends[id] && strcmp(walk->backends[id]->spec.name, text) == 0)
+			flow_filter_add_id(filter, (uint16_t)id);
+	}
+	list_for_each (node, &walk->lb->tombstones) {
+		const struct tombstone *tombstone = container_of(node, struct tombstone, node);
+
+		if (strcmp(tombstone->name, text) == 0)
+			flow_filter_add_id(filter, tombstone->id);
+	}
+	filter->has_address = !addr_parse(slice_of(text), false, &filter->address);
+	if (!filter->has_address && !filter->has_backend)
+		api_not_found(reply, "backend", text);
+	filter->has_backend = true;
+	return reply->status < 300;
+}
+
+static bool read_service(struct walk *walk, const char *name, struct control_reply *reply)
+{
+	uint32_t id = ids_find(&walk->lb->service_ids, name);
+
+	if (id == 0) {
+		api_not_found(reply, "service", name);
+		return false;
+	}
+	walk->filter.has_service = true;
+	walk->filter.service = (uint16_t)id;
+	return true;
+}
+
+static bool read_limit(struct walk *walk, const char *limit, struct control_reply *reply)
+{
+	if (parse_u64(slice_of(limit), &walk->limit) && walk->limit > 0 && walk->limit <= FLOWS_MAX)
+		return true;
+	control_fail(reply, 400, "invalid", "limit", "'%s': a number from 1 to %d", limit,
+		     FLOWS_MAX);
+	return false;
+}
+
+static bool read_filters(const struct control_request *request, struct control_reply *reply,
+			 struct walk *walk)
+{
+	const char *service = control_param(request, "service");
+	const char *backend = control_param(request, "backend");
+	const char *client = control_param(request, "client");
+	const char *limit = control_param(request, "limit");
+	const char *why = client ? flow_filter_client(&walk->filter, client) : NULL;
+
+	if (why) {
+		control_fail(reply, 400, "invalid", "client", "'%s': %s", client, why);
+		return false;
+	}
+	if (walk->act == ACT_KILL && !service && !backend && !client &&
+	    !control_param(request, "all")) {
+		control_fail(reply, 400, "invalid", "all",
+			     "say which: service, backend or client; or all");
+		return false;
+	}
+	if (walk->act == ACT_LIST && limit && !read_limit(walk, limit, reply))
+		return false;
+	return (!service || read_service(walk, service, reply)) &&
+	       (!backend || read_backend(walk, backend, reply));
+}
+
+static void answer(struct walk *walk, struct control_reply *reply)
+{
+	if (walk->error)
+		control_fail(reply, 500, "failed", NULL, "ended %llu flows, then: %s",
+			     (unsigned long long)walk->count, strerror(-walk->error));
+	else if (walk->act == ACT_LIST)
+		reply->body = json_pack("{s:O}", "flows", walk->list);
+	else
+		reply->body = json_pack("{s:I}", "count", (json_int_t)walk->count);
+}
+
+static struct walk *walk_new(struct load_balancer *lb, enum act act, struct control_reply *reply)
 {
 	struct walk *walk = calloc(1, sizeof(*walk));
 
 	if (!walk) {
 		control_fail(reply, 500, "out_of_memory", NULL, "out of memory");
-		return;
+		return NULL;
 	}
 	walk->lb = lb;
-	if (read_filters(request, reply, walk)) {
-		index_backends(walk);
-		walk->list = listed ? json_array() : NULL;
-		if (!listed)
-			walk->limit = UINT64_MAX;
-		if (lb->dataplane)
-			dataplane_each_flow(lb->dataplane, visit, walk);
-		reply->body = listed ? json_pack("{s:o}", "flows", walk->list)
-				     : json_pack("{s:I}", "count", (json_int_t)walk->count);
-	}
+	walk->act = act;
+	walk->limit = act == ACT_LIST ? FLOWS_DEFAULT : UINT64_MAX;
+	walk->list = json_array();
+	index_backends(walk);
+	return walk;
+}
+
+static void walk_run(struct walk *walk, struct control_reply *reply)
+{
+	if (walk->lb->dataplane)
+		dataplane_each_flow(walk->lb->dataplane, visit, walk);
+	answer(walk, reply);
+}
+
+static void walk_free(struct walk *walk)
+{
+	json_decref(walk->list);
 	free(walk);
+}
+
+static void run(struct load_balancer *lb, const struct control_request *request,
+		struct control_reply *reply, enum act act)
+{
+	struct walk *walk = walk_new(lb, act, reply);
+
+	if (!walk)
+		return;
+	if (read_filters(request, reply, walk))
+		walk_run(walk, reply);
+	walk_free(walk);
+}
+
+static void run_on_backend(struct load_balancer *lb, uint16_t id, struct control_reply *reply)
+{
+	struct walk *walk = walk_new(lb, ACT_KILL, reply);
+
+	if (!walk)
+		return;
+	flow_filter_add_id(&walk->filter, id);
+	walk_run(walk, reply);
+	walk_free(walk);
 }
 
 void api_flows(void *ctx, const struct control_request *request, struct control_reply *reply)
 {
-	run(ctx, request, reply, true);
+	run(ctx, request, reply, ACT_LIST);
 }
 
 void api_flow_count(void *ctx, const struct control_request *request, struct control_reply *reply)
 {
-	run(ctx, request, reply, false);
+	run(ctx, request, reply, ACT_COUNT);
+}
+
+void api_flow_kill(void *ctx, const struct control_request *request, struct control_reply *reply)
+{
+	run(ctx, request, reply, ACT_KILL);
+}
+
+/*
+ * Each flow there is now is ended by itself. The backend's own LB_BACKEND_KILL would refuse its new
+ * flows too, and it may be eligible.
+ */
+void api_backend_kill(void *ctx, const struct control_request *request, struct control_reply *reply)
+{
+	struct load_balancer *lb = ctx;
+	struct pool_entry *entry = entry_find(lb, request->args[0]);
+	const struct backend *backend = entry ? pool_find(entry->pool, request->args[1]) : NULL;
+
+	if (!backend) {
+		api_not_found(reply, entry ? "backend" : "pool", request->args[entry ? 1 : 0]);
+		return;
+	}
+	run_on_backend(lb, backend->id, reply);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "daemon/api.h"
+#include "daemon/service_counts.h"
 
 static json_t *listen_json(const struct service_spec *service)
 {
@@ -39,51 +40,80 @@ static json_t *routes_json(const struct service_spec *service)
 	return list;
 }
 
-struct tally {
-	uint32_t service;
-	uint64_t open;
-};
-
-static bool tally_flow(void *ctx, uint32_t record, const struct lb_flow *flow)
+static json_t *numbers_json(struct load_balancer *lb, const struct service_spec *service)
 {
-	struct tally *tally = ctx;
+	struct service_numbers numbers;
+	json_t *json;
 
-	(void)record;
-	if (flow->service == tally->service && (flow->word & LB_FLOW_COUNTED))
-		tally->open++;
-	return true;
+	service_counts_read(lb, service, &numbers);
+	json = json_pack("{s:I,s:I,s:I,s:i}", "open", (json_int_t)numbers.open, "opened",
+			 (json_int_t)numbers.opened, "bytes", (json_int_t)numbers.bytes, "rate_cps",
+			 (int)numbers.rate_cps);
+	if (service->path == PATH_KERNEL)
+		(void)json_object_set_new(json, "packets",
+					  json_integer((json_int_t)numbers.packets));
+	else
+		(void)json_object_set_new(json, "requests",
+					  json_integer((json_int_t)numbers.requests));
+	return json;
 }
 
-static json_t *kernel_counts(struct load_balancer *lb, uint32_t id)
-{
-	struct tally tally = {.service = id};
-	struct lb_traffic traffic = {0};
+/* ---- The kernel path's own keys ------------------------------------------------------------- */
 
-	if (lb->dataplane) {
-		dataplane_service_traffic(lb->dataplane, id, &traffic);
-		dataplane_each_flow(lb->dataplane, tally_flow, &tally);
+static json_t *prefixes_json(const struct prefix *prefixes, uint32_t n)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < n; i++) {
+		char text[PREFIX_TEXT_LEN];
+
+		(void)json_array_append_new(list, json_string(prefix_format(&prefixes[i], text)));
 	}
-	return json_pack("{s:I,s:I,s:I}", "open", (json_int_t)tally.open, "packets",
-			 (json_int_t)(traffic.in.packets + traffic.out.packets), "bytes",
-			 (json_int_t)(traffic.in.bytes + traffic.out.bytes));
+	return list;
 }
 
-static json_t *proxy_counts(struct load_balancer *lb, uint32_t id)
+static json_t *snat_json(const struct service_spec *service)
 {
-	struct proxy_stats stats = {0};
+	json_t *list = json_array();
 
-	if (lb->proxy)
-		proxy_stats(lb->proxy, id, &stats);
-	return json_pack("{s:I,s:I,s:I,s:I}", "open", (json_int_t)(stats.opened - stats.closed),
-			 "opened", (json_int_t)stats.opened, "requests", (json_int_t)stats.requests,
-			 "bytes", (json_int_t)(stats.bytes_in + stats.bytes_out));
+	for (uint32_t i = 0; i < service->n_snat; i++) {
+		char text[ADDR_TEXT_LEN];
+
+		(void)json_array_append_new(list,
+					    json_string(addr_format_ip(&service->snat[i], text)));
+	}
+	return list;
 }
 
-json_t *api_service_json(struct load_balancer *lb, const struct service_spec *service)
+static json_t *rate_json(const struct rate_spec *rate)
 {
-	uint32_t id = ids_take(&lb->service_ids, service->name);
-	bool kernel = service->path == PATH_KERNEL;
-	json_t *counts = kernel ? kernel_counts(lb, id) : proxy_counts(lb, id);
+	if (rate->new_flows == 0)
+		return json_null();
+	return json_pack("{s:i,s:i,s:{s:i,s:i}}", "new", (int)rate->new_flows, "per_ms",
+			 (int)rate->per_ms, "prefix", "ipv4", (int)rate->bits4, "ipv6",
+			 (int)rate->bits6);
+}
+
+static void add_kernel_keys(json_t *json, const struct service_spec *service)
+{
+	const char *forward = strtable_name(&forward_names, (int)service->forward);
+
+	(void)json_object_set_new(json, "forward", json_string(forward));
+	if (service->forward == FORWARD_SNAT)
+		(void)json_object_set_new(json, "snat_addresses", snat_json(service));
+	if (service->protocol == PROTOCOL_TCP && service->forward <= FORWARD_SNAT)
+		(void)json_object_set_new(
+			json, "no_flow",
+			json_string(strtable_name(&no_flow_names, (int)service->no_flow)));
+	(void)json_object_set_new(json, "allow", prefixes_json(service->allow, service->n_allow));
+	(void)json_object_set_new(json, "deny", prefixes_json(service->deny, service->n_deny));
+	(void)json_object_set_new(json, "rate", rate_json(&service->rate));
+}
+
+/* The counts of open flows are those of the last walk. */
+static json_t *service_json(struct load_balancer *lb, const struct service_spec *service)
+{
+	json_t *counts = numbers_json(lb, service);
 	json_t *json = json_pack("{s:s,s:o,s:s,s:s,s:b,s:o,s:o}", "name", service->name, "listen",
 				 listen_json(service), "protocol",
 				 strtable_name(&protocol_names, (int)service->protocol), "path",
@@ -91,24 +121,34 @@ json_t *api_service_json(struct load_balancer *lb, const struct service_spec *se
 				 (int)service->enabled, "pools", pools_json(service), "routes",
 				 routes_json(service));
 
-	if (kernel)
-		(void)json_object_set_new(
-			json, "forward",
-			json_string(strtable_name(&forward_names, (int)service->forward)));
+	if (service->path == PATH_KERNEL)
+		add_kernel_keys(json, service);
 	(void)json_object_update(json, counts);
 	json_decref(counts);
 	return json;
 }
 
-void api_services(void *ctx, const struct control_request *request, struct control_reply *reply)
+json_t *api_service_json(struct load_balancer *lb, const struct service_spec *service)
 {
-	struct load_balancer *lb = ctx;
+	if (service->path == PATH_KERNEL)
+		service_counts_walk(lb);
+	return service_json(lb, service);
+}
+
+json_t *api_services_json(struct load_balancer *lb)
+{
 	json_t *list = json_array();
 
-	(void)request;
+	service_counts_walk(lb);
 	for (uint32_t i = 0; i < lb->config->n_services; i++)
-		(void)json_array_append_new(list, api_service_json(lb, &lb->config->services[i]));
-	reply->body = json_pack("{s:o}", "services", list);
+		(void)json_array_append_new(list, service_json(lb, &lb->config->services[i]));
+	return list;
+}
+
+void api_services(void *ctx, const struct control_request *request, struct control_reply *reply)
+{
+	(void)request;
+	reply->body = json_pack("{s:o}", "services", api_services_json(ctx));
 }
 
 void api_service_get(void *ctx, const struct control_request *request, struct control_reply *reply)

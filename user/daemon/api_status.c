@@ -77,15 +77,6 @@ static json_t *pools_json(struct load_balancer *lb)
 	return list;
 }
 
-static json_t *services_json(struct load_balancer *lb)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < lb->config->n_services; i++)
-		(void)json_array_append_new(list, api_service_json(lb, &lb->config->services[i]));
-	return list;
-}
-
 static json_t *limits_json(struct load_balancer *lb)
 {
 	return json_pack("{s:i,s:i,s:i,s:i}", "services", LB_MAX_SERVICES - 1, "pools",
@@ -103,8 +94,8 @@ void api_status(void *ctx, const struct control_request *request, struct control
 		"uptime_ms", (json_int_t)(clock_ms() - lb->started_ms), "pid", (int)getpid(),
 		"workers", lb->proxy ? (int)lb->config->workers : 0, "stopping", (int)lb->stopping,
 		"kernel_path", kernel_path_json(lb), "interfaces", api_interfaces_json(lb),
-		"services", services_json(lb), "pools", pools_json(lb), "limits", limits_json(lb),
-		"verdicts", verdicts_json(lb));
+		"services", api_services_json(lb), "pools", pools_json(lb), "limits",
+		limits_json(lb), "verdicts", verdicts_json(lb));
 }
 
 void api_interfaces(void *ctx, const struct control_request *request, struct control_reply *reply)

@@ -6,6 +6,7 @@
 
 #include "daemon/api.h"
 #include "daemon/entry.h"
+#include "daemon/forget.h"
 #include "daemon/refresh.h"
 
 static bool in_proxy(const struct service_spec *service)
@@ -161,17 +162,6 @@ static void remove_pools(struct load_balancer *lb, const struct config *config)
 	}
 }
 
-static void release_services(struct load_balancer *lb, const struct config *before,
-			     const struct config *config)
-{
-	for (uint32_t i = 0; before && i < before->n_services; i++) {
-		const char *name = before->services[i].name;
-
-		if (!config_find_service(config, name))
-			ids_release(&lb->service_ids, ids_take(&lb->service_ids, name));
-	}
-}
-
 static int apply_pools(struct load_balancer *lb, const struct config *config, struct error *err)
 {
 	for (uint32_t i = 0; i < config->n_pools; i++) {
@@ -218,10 +208,12 @@ int apply_config(struct load_balancer *lb, struct config *config, struct error *
 			close_listeners(lb, before, config);
 		if (lb->dataplane)
 			detach_missing(lb, before, config);
-		release_services(lb, before, config);
 		config_free(before);
 	}
-	return refresh_now(lb, err);
+	r = refresh_now(lb, err);
+	if (r == 0 && lb->open)
+		forget_services(lb);
+	return r;
 }
 
 int open_services(struct load_balancer *lb, struct error *err)
@@ -231,6 +223,8 @@ int open_services(struct load_balancer *lb, struct error *err)
 	timer_stop(lb->loop, &lb->opening);
 	lb->open = true;
 	r = refresh_now(lb, err);
+	if (r == 0)
+		forget_services(lb);
 	if (r == 0 && lb->proxy)
 		r = open_listeners(lb, lb->config, NULL, err);
 	if (r == 0)

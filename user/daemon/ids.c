@@ -36,6 +36,11 @@ static uint32_t find(const struct ids *ids, const char *name)
 	return 0;
 }
 
+uint32_t ids_find(const struct ids *ids, const char *name)
+{
+	return *name ? find(ids, name) : 0;
+}
+
 uint32_t ids_take(struct ids *ids, const char *name)
 {
 	uint32_t id = find(ids, name);

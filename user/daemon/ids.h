@@ -23,6 +23,7 @@ void ids_fini(struct ids *ids); /* zeroed memory is fine */
 void ids_adopt(struct ids *ids, uint32_t id, const char *name);
 /* The id of <name>, new if need be; 0 when all are taken. */
 uint32_t ids_take(struct ids *ids, const char *name);
+uint32_t ids_find(const struct ids *ids, const char *name); /* 0: none */
 void ids_release(struct ids *ids, uint32_t id);
 const char *ids_name(const struct ids *ids, uint32_t id); /* "" for none */
 

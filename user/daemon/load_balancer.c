@@ -11,6 +11,7 @@
 #include "daemon/entry.h"
 #include "daemon/overlay.h"
 #include "daemon/refresh.h"
+#include "daemon/service_counts.h"
 
 #define START_TIMEOUT_MS 2000 /* services open after this, whatever checks know */
 #define HEARTBEAT_MS	 1000
@@ -43,9 +44,12 @@ static void on_heartbeat(struct timer *timer)
 {
 	struct load_balancer *lb = container_of(timer, struct load_balancer, heartbeat);
 
-	dataplane_heartbeat(lb->dataplane);
-	if (lb->registry) /* the first beat comes before it */
+	if (lb->dataplane)
+		dataplane_heartbeat(lb->dataplane);
+	if (lb->registry) { /* the first beat comes before it */
 		tombstone_sweep(lb);
+		service_counts_sample(lb);
+	}
 	timer_start(lb->loop, timer, HEARTBEAT_MS);
 }
 
@@ -193,6 +197,7 @@ int load_balancer_start(struct load_balancer *lb, struct error *err)
 	timer_init(&lb->refresh, on_refresh);
 	timer_init(&lb->heartbeat, on_heartbeat);
 	lb->started_ms = clock_ms();
+	lb->counts = calloc(1, sizeof(*lb->counts));
 	r = load(lb, &config, err);
 	if (r < 0)
 		return r;
@@ -203,6 +208,8 @@ int load_balancer_start(struct load_balancer *lb, struct error *err)
 		r = start_registry(lb, err);
 	if (r == 0)
 		r = load_balancer_start_http(lb, err);
+	if (r == 0 && !timer_running(&lb->heartbeat))
+		timer_start(lb->loop, &lb->heartbeat, HEARTBEAT_MS);
 	if (r < 0)
 		return r;
 	lb->config = NULL;
@@ -283,6 +290,7 @@ void load_balancer_fini(struct load_balancer *lb)
 		loop_remove(lb->loop, &lb->watch);
 	events_fini(lb);
 	dataplane_close(lb->dataplane);
+	free(lb->counts);
 	ids_fini(&lb->pool_ids);
 	ids_fini(&lb->service_ids);
 	config_free(lb->config);

@@ -37,6 +37,7 @@ struct load_balancer {
 	struct proxy *proxy; /* NULL until a service needs it */
 	struct control *control;
 
+	struct service_counts *counts; /* NULL: no memory for them */
 	struct ids pool_ids;
 	struct ids service_ids;
 	struct list pools;	/* struct pool_entry */

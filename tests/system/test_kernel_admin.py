@@ -1,0 +1,265 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What the operator of the kernel path does and sees: audit, kill, allow and deny, rates, counts."""
+from lab import NO_CHECK, VIP, VIP6, Lab, config, pool
+from tap import check, main, ok, wait_for
+from traffic import ask, connect, hold, names, outcome, release
+
+ALL = ["b1", "b2", "b3"]
+WEB, WEB6, OTHER, DSR = f"{VIP}:80", f"[{VIP6}]:80", f"{VIP}:81", f"{VIP}:8080"
+CLIENT, CLIENT6 = "10.0.0.2", "fd00::2"
+
+
+def pool6():
+    return {"algorithm": "round-robin", "health": NO_CHECK, "backends": [
+        {"address": f"[fd00:0:0:1::{10 + int(n[1:])}]:80", "name": n} for n in ALL]}
+
+
+def kernel(listen, pool_name, **more):
+    return {"listen": listen, "protocol": "tcp", "path": "kernel", "forward": "nat",
+            "pool": pool_name, **more}
+
+
+def setup(hook):
+    pools = {"web": pool(ALL), "web6": pool6(), "other": pool(ALL, port=8081),
+             "dsr": pool(ALL, port=8080)}
+    return config(hook, pools, {
+        "web": kernel(WEB, "web"),
+        "web6": kernel(WEB6, "web6"),
+        "other": kernel(OTHER, "other"),
+        "dsr": {**kernel(DSR, "dsr"), "forward": "dsr"},
+    })
+
+
+def fate(sock, seconds=2.0):
+    """What a held connection sees when it asks once more."""
+    try:
+        sock.settimeout(seconds)
+        return ask(sock)
+    except ConnectionResetError:
+        return "reset"
+    except BrokenPipeError:
+        return "reset"
+    except ConnectionError:
+        return "closed"
+    except TimeoutError:
+        return "timeout"
+
+
+def fates(held):
+    return sorted({fate(sock) for _, sock in held})
+
+
+def done(lbd, *args):
+    got = lbd.lbadm(*args)
+    return got.returncode, got.stderr
+
+
+def count(lbd, *filters):
+    return lbd.lbadm_json("flow", "count", *filters)["count"]
+
+
+# ---- Audit ---------------------------------------------------------------------------------------
+
+def test_audit(lab, lbd, hook):
+    held = hold(lab, WEB, 6) + hold(lab, WEB6, 3)
+    audit = lbd.lbadm_json("audit")
+    counted = {(b["pool"], b["name"]): b["counted"] for b in audit["backends"]}
+    check(f"{hook}: audit finds the open connections of each backend, of both families",
+          {name: counted[name] for name in counted if name[0] in ("web", "web6")},
+          {**{("web", n): 2 for n in ALL}, **{("web6", n): 1 for n in ALL}})
+    check(f"{hook}: audit finds no drift while connections are open",
+          (audit["drift"], audit["settled"], audit["flows"]), (0, True, 9))
+    check(f"{hook}: audit calls the counts of dsr an estimate, and no others",
+          {b["pool"] for b in audit["backends"] if b["estimate"]}, {"dsr"})
+    said = lbd.lbadm("audit")
+    check(f"{hook}: lbadm audit ends well and says so",
+          (said.returncode, said.stdout.splitlines()[-2]), (0, "9 flows, drift 0"))
+    release(held)
+    ok(f"{hook}: audit finds nothing open after they are closed", wait_for(
+        lambda: all(b["open"] == b["counted"] == 0 for b in lbd.lbadm_json("audit")["backends"])),
+       lbd.lbadm("audit").stdout)
+
+
+# ---- Kill ----------------------------------------------------------------------------------------
+
+def test_flow_kill(lab, lbd, hook):
+    wait_for(lambda: count(lbd, "--client", CLIENT) == 0, 15)
+    held = hold(lab, WEB, 6)
+    port = held[0][1].getsockname()[1]
+    check(f"{hook}: flow kill without a filter is refused as usage",
+          lbd.lbadm("flow", "kill").returncode, 2)
+    check(f"{hook}: DELETE without a filter is refused",
+          lbd.api("DELETE", "/v1/flows")[0], 400)
+    check(f"{hook}: flow kill of one client port ends one flow",
+          lbd.lbadm_json("flow", "kill", "--client", f"{CLIENT}:{port}"), {"count": 1})
+    check(f"{hook}: that client is told by a reset", fate(held[0][1]), "reset")
+    check(f"{hook}: the others go on", [fate(s) for _, s in held[1:]], [n for n, _ in held[1:]])
+    check(f"{hook}: flow kill of a backend ends its flows alone",
+          lbd.lbadm_json("flow", "kill", "--backend", held[1][0], "--service", "web")["count"], 2)
+    left = [(name, sock) for name, sock in held[1:] if name != held[1][0]]
+    check(f"{hook}: flows of other backends go on", [fate(s) for _, s in left],
+          [n for n, _ in left])
+    check(f"{hook}: flow kill of a prefix ends all that are left",
+          lbd.lbadm_json("flow", "kill", "--client", "10.0.0.0/24")["count"], len(left))
+    check(f"{hook}: they are reset too", fates(left), ["reset"])
+    check(f"{hook}: nothing is open, and nothing has drifted",
+          ([b["open"] for b in lbd.backends("web").values()], lbd.lbadm_json("audit")["drift"]),
+          ([0, 0, 0], 0))
+    release(held)
+
+
+def test_backend_kill(lab, lbd, hook):
+    held = hold(lab, WEB, 6)
+    check(f"{hook}: backend kill ends the backend's connections",
+          lbd.lbadm_json("backend", "kill", "web", "b2"), {"count": 2})
+    clients = {f"{CLIENT}:{sock.getsockname()[1]}" for name, sock in held if name == "b2"}
+    check(f"{hook}: the flow list says so",
+          [(f["state"], f["counted"]) for f in lbd.get("/v1/flows?backend=b2&service=web")["flows"]
+           if f["client"] in clients], [("killed", False)] * 2)
+    check(f"{hook}: its clients are reset, the others go on",
+          sorted((n, fate(s)) for n, s in held),
+          sorted((n, "reset" if n == "b2" else n) for n, _ in held))
+    check(f"{hook}: an enabled backend has new connections at once",
+          names(hold(lab, WEB, 3)), {"b1": 1, "b2": 1, "b3": 1})
+    check(f"{hook}: to kill an unknown backend is refused",
+          lbd.api("POST", "/v1/pools/web/backends/none/kill")[0], 404)
+    release(held)
+
+
+def test_removed_service(lab, lbd, hook):
+    held = hold(lab, OTHER, 3)
+    check(f"{hook}: a service is removed", done(lbd, "service", "remove", "other"), (0, ""))
+    check(f"{hook}: its connections are reset", fates(held), ["reset"])
+    check(f"{hook}: what it leaves has no drift", lbd.lbadm_json("audit")["drift"], 0)
+    check(f"{hook}: its backends have nothing open",
+          [b["open"] for b in lbd.backends("other").values()], [0, 0, 0])
+    check(f"{hook}: it comes back", done(lbd, "service", "add", "other", "--listen", OTHER,
+                                         "--protocol", "tcp", "--pool", "other"), (0, ""))
+    check(f"{hook}: and takes connections", outcome(lab, OTHER) in ALL, True)
+
+
+# ---- Who may connect -----------------------------------------------------------------------------
+
+def test_prefixes(lab, lbd, hook):
+    rows = [
+        ("a denied prefix is kept out", ["--deny", "10.0.0.0/24"], "timeout", True),
+        ("the other family is not", [], "timeout", True),
+        ("a longer allowed prefix is let in", ["--allow", f"{CLIENT}/32"], True, "timeout"),
+        ("who is not allowed is kept out", ["--allow", "192.0.2.0/24", "--deny", "none"],
+         "timeout", "timeout"),
+        ("both families may be allowed", ["--allow", "10.0.0.0/8,fd00::/8"], True, True),
+        ("all of IPv6 may be denied", ["--deny", "::/0", "--allow", "none"], True, "timeout"),
+        ("without prefixes everybody is let in", ["--deny", "none"], True, True),
+    ]
+    lbd.lbadm("service", "set", "web", "--listen", f"{WEB}")
+    for name, options, v4, v6 in rows:
+        for service in ("web", "web6") if options else ():
+            check(f"{hook}: service set {service} {' '.join(options)} is done",
+                  done(lbd, "service", "set", service, *options), (0, ""))
+        for family, address, expected in (("IPv4", WEB, v4), ("IPv6", WEB6, v6)):
+            got = outcome(lab, address, 0.5)
+            check(f"{hook}: {name}, {family}", got in ALL or got, expected)
+
+
+def test_live_connections_stay(lab, lbd, hook):
+    held = hold(lab, WEB, 3)
+    lbd.lbadm("service", "set", "web", "--deny", CLIENT)
+    check(f"{hook}: open connections of a denied source go on", [fate(s) for _, s in held],
+          [n for n, _ in held])
+    check(f"{hook}: new ones do not begin", outcome(lab, WEB, 0.5), "timeout")
+    check(f"{hook}: the service shows who is denied",
+          lbd.get("/v1/services/web")["deny"], [f"{CLIENT}/32"])
+    check(f"{hook}: the verdict counts them",
+          lbd.get("/v1/stats")["verdicts"]["denied"]["packets"] > 0, True)
+    lbd.kill()
+    lbd.start()
+    check(f"{hook}: after kill -9 and a start it is denied still", outcome(lab, WEB, 0.5), "timeout")
+    lbd.lbadm("service", "set", "web", "--deny", "none")
+    check(f"{hook}: and let in when that is taken back", outcome(lab, WEB) in ALL, True)
+    release(held)
+
+
+def connects(lab, address, count_of, timeout=0.2):
+    return sum(outcome(lab, address, timeout) in ALL for _ in range(count_of))
+
+
+def test_rate(lab, lbd, hook):
+    check(f"{hook}: service set --rate is done",
+          done(lbd, "service", "set", "web", "--rate", "5/1h"), (0, ""))
+    check(f"{hook}: of ten new connections a source has five", connects(lab, WEB, 10), 5)
+    check(f"{hook}: another service has no limit", connects(lab, OTHER, 10), 10)
+    check(f"{hook}: the service shows its rate", lbd.get("/v1/services/web")["rate"],
+          {"new": 5, "per_ms": 3600000, "prefix": {"ipv4": 32, "ipv6": 64}})
+    check(f"{hook}: the verdict counts what was dropped",
+          lbd.get("/v1/stats")["verdicts"]["source_rate"]["packets"] >= 5, True)
+    check(f"{hook}: a wrong rate is refused with its reason",
+          "must be like 100/1s" in lbd.lbadm("service", "set", "web", "--rate", "fast").stderr,
+          True)
+    lbd.lbadm("service", "set", "web", "--rate", "none")
+    check(f"{hook}: without a rate all ten are let in", connects(lab, WEB, 10), 10)
+
+
+# ---- Packets without a flow ----------------------------------------------------------------------
+
+def test_no_flow(lab, lbd, hook):
+    for word, expected in (("drop", "timeout"), ("reset", "reset")):
+        check(f"{hook}: service set --no-flow {word} is done",
+              done(lbd, "service", "set", "web", "--no-flow", word), (0, ""))
+        (_, sock), = hold(lab, WEB, 1)
+        port = sock.getsockname()[1]
+        wait_for(lambda: count(lbd, "--client", f"{CLIENT}:{port}") == 1)
+        lbd.lbadm("flow", "kill", "--client", f"{CLIENT}:{port}")
+        lbd.lbadm("service", "set", "web", "--flow-timeouts", "fin=1s")
+        ok(f"{hook}: a killed flow ends with its timeout",
+           wait_for(lambda: count(lbd, "--client", f"{CLIENT}:{port}") == 0, 10))
+        check(f"{hook}: with no-flow {word} its client's next packet meets {expected}",
+              fate(sock, 0.5), expected)
+        sock.close()
+    check(f"{hook}: no-flow is refused where it means nothing",
+          lbd.lbadm("service", "set", "dsr", "--no-flow", "drop").returncode, 1)
+
+
+# ---- Numbers -------------------------------------------------------------------------------------
+
+def test_numbers(lab, lbd, hook):
+    before = lbd.get("/v1/services/web6")
+    held = hold(lab, WEB6, 3)
+    after = lbd.get("/v1/services/web6")
+    check(f"{hook}: a service's open and opened count its connections",
+          (after["open"] - before["open"], after["opened"] - before["opened"]), (3, 3))
+    ok(f"{hook}: its packets and bytes grow",
+       after["packets"] > before["packets"] and after["bytes"] > before["bytes"], after)
+    ok(f"{hook}: its new connections per second are seen within two seconds",
+       wait_for(lambda: lbd.get("/v1/services/web6")["rate_cps"] > 0, 3))
+    ok(f"{hook}: and are none when there are none",
+       wait_for(lambda: lbd.get("/v1/services/web6")["rate_cps"] == 0, 4))
+    flows = lbd.get("/v1/flows?service=web6")["flows"]
+    check(f"{hook}: the flow list writes IPv6 with brackets and ports",
+          {(f["client"].rpartition(":")[0], f["vip"]) for f in flows}, {(f"[{CLIENT6}]", WEB6)})
+    check(f"{hook}: flow count by an IPv6 client finds them",
+          count(lbd, "--client", CLIENT6, "--service", "web6"), len(flows))
+    check(f"{hook}: stats lists every service", {s["name"] for s in lbd.get("/v1/stats")["services"]},
+          {"web", "web6", "other", "dsr"})
+    release(held)
+
+
+def test_hook(profile, hook):
+    with Lab(profile) as lab:
+        with lab.lbd(setup(hook)) as lbd:
+            for test in (test_audit, test_flow_kill, test_backend_kill, test_removed_service,
+                         test_prefixes, test_live_connections_stay, test_rate, test_no_flow,
+                         test_numbers):
+                test(lab, lbd, hook)
+
+
+def test_xdp():
+    test_hook("xdp", "native")
+
+
+def test_tc():
+    test_hook("tc", "tc")
+
+
+if __name__ == "__main__":
+    main(test_xdp, test_tc)

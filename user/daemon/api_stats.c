@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* GET /v1/stats: counters alone, for who asks often. */
+#include "daemon/api.h"
+#include "dataplane/insight.h"
+
+static json_t *verdicts_json(struct load_balancer *lb)
+{
+	struct lb_count counts[LB_VERDICT_COUNT] = {0};
+	json_t *json = json_object();
+
+	if (lb->dataplane)
+		dataplane_verdicts(lb->dataplane, counts);
+	for (int i = 0; i < LB_VERDICT_COUNT; i++)
+		(void)json_object_set_new(json, strtable_name(&verdict_names, i),
+					  json_pack("{s:I,s:I,s:s}", "packets",
+						    (json_int_t)counts[i].packets, "bytes",
+						    (json_int_t)counts[i].bytes, "what",
+						    verdict_words((uint32_t)i)));
+	return json;
+}
+
+static json_t *flows_json(struct load_balancer *lb)
+{
+	const struct lb_meta *meta = lb->dataplane ? dataplane_meta(lb->dataplane) : NULL;
+
+	return json_pack("{s:I,s:I}", "used", meta ? (json_int_t)meta->live_flows : 0, "max",
+			 meta ? (json_int_t)meta->max_flows : 0);
+}
+
+void api_stats(void *ctx, const struct control_request *request, struct control_reply *reply)
+{
+	(void)request;
+	reply->body = json_pack("{s:o,s:o,s:o}", "flows", flows_json(ctx), "services",
+				api_services_json(ctx), "verdicts", verdicts_json(ctx));
+}
