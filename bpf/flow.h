@@ -155,6 +155,12 @@ VERIFIED_ALONE int index_insert(const struct lb_flow_key *key, __u64 hash, __u64
 	return error;
 }
 
+/* Whether packets go by it: not while it is being filled, nor when only its port rests. */
+static __always_inline bool flow_is_live(__u64 word)
+{
+	return LB_FLOW_STATE(word) > LB_FLOW_CLAIMED && LB_FLOW_STATE(word) != LB_FLOW_RESTING;
+}
+
 static __always_inline struct lb_flow *flow_seen(struct packet *pkt, __u64 entry)
 {
 	struct lb_flow *flow = flow_of_entry(entry);
@@ -163,7 +169,7 @@ static __always_inline struct lb_flow *flow_seen(struct packet *pkt, __u64 entry
 		return NULL;
 	pkt->record = LB_ENTRY_RECORD(entry);
 	pkt->word = READ_ONCE(flow->word);
-	if (LB_FLOW_STATE(pkt->word) <= LB_FLOW_CLAIMED)
+	if (!flow_is_live(pkt->word))
 		return NULL;
 	pkt->from_client = flow_is_forward(flow, &pkt->key);
 	if (!pkt->from_client && !flow_is_reverse(flow, &pkt->key))

@@ -86,8 +86,7 @@ static __always_inline struct lb_flow *frag_find(struct packet *pkt)
 	if (!flow)
 		return NULL;
 	pkt->word = READ_ONCE(flow->word);
-	if (LB_FLOW_GENERATION(pkt->word) != generation ||
-	    LB_FLOW_STATE(pkt->word) <= LB_FLOW_CLAIMED)
+	if (LB_FLOW_GENERATION(pkt->word) != generation || !flow_is_live(pkt->word))
 		return NULL;
 	pkt->from_client =
 		ip_equal(&pkt->key.saddr, &flow->client) && ip_equal(&pkt->key.daddr, &flow->vip);

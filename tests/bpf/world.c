@@ -235,9 +235,23 @@ static void clear_ring(int fd, uint64_t tickets, uint32_t cells)
 	clear_array(fd, sizeof(uint64_t), tickets < cells ? (uint32_t)tickets : cells);
 }
 
-void world_forget_frags(void)
+void world_age_frags(uint64_t ns)
 {
-	clear_array(world.frags, sizeof(struct lb_frag), LB_FRAGS);
+	static struct lb_frag frags[LB_FRAGS];
+	static uint32_t keys[LB_FRAGS];
+	uint32_t count = LB_FRAGS;
+	uint32_t next;
+
+	if (bpf_map_lookup_batch(world.frags, NULL, &next, keys, frags, &count, NULL) &&
+	    errno != ENOENT)
+		fail();
+	assert_int_equal(count, LB_FRAGS);
+	for (uint32_t i = 0; i < count; i++) {
+		if (!frags[i].sequence)
+			continue;
+		frags[i].seen -= world_ticks(ns);
+		assert_int_equal(bpf_map_update_elem(world.frags, &keys[i], &frags[i], 0), 0);
+	}
 }
 
 /* As the daemon makes it, but that no flow times out, and that the hash is always the same. */

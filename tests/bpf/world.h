@@ -116,8 +116,8 @@ void world_age(uint64_t ns);
 uint32_t world_index_count(void);
 /* Entries that name the record as it is now. */
 uint32_t world_entries_of(const struct lb_flow *flow);
-/* No later fragment is known any more. */
-void world_forget_frags(void);
+/* Makes what is known of fragments so much older. */
+void world_age_frags(uint64_t ns);
 void world_count(enum lb_verdict verdict, struct lb_count *ret_count);
 
 /* A cmocka test for each hook, from one function. */
