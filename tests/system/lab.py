@@ -125,9 +125,9 @@ class Lab:
         return done.stdout
 
     def popen(self, name, *argv, **options):
+        options.setdefault("stdin", subprocess.DEVNULL)
         options.setdefault("stdout", subprocess.DEVNULL)
-        process = subprocess.Popen(self.enter(name) + list(argv), stdin=subprocess.DEVNULL,
-                                   **options)
+        process = subprocess.Popen(self.enter(name) + list(argv), **options)
         self.record(process)
         return process
 
