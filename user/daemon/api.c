@@ -35,6 +35,7 @@ const struct control_route api_routes[] = {
 	{HTTP_GET, "/v1/verdicts", api_verdicts},
 	{HTTP_GET, "/v1/verdicts/*", api_verdict_get},
 	{HTTP_GET, "/v1/events", api_events},
+	{HTTP_GET, "/v1/doctor", api_doctor},
 	{HTTP_POST, "/v1/trace", api_trace},
 	{HTTP_GET, "/v1/config", api_config},
 	{HTTP_POST, "/v1/config/check", api_config_check},

@@ -48,6 +48,8 @@ control_fn api_audit;
 /* api_verdict.c */
 control_fn api_verdicts;
 control_fn api_verdict_get;
+/* api_doctor.c */
+control_fn api_doctor;
 /* api_events.c */
 control_fn api_events;
 /* api_trace.c */

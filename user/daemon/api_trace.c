@@ -228,9 +228,8 @@ static void say_service(struct load_balancer *lb, const struct trace *trace, jso
 	if (!trace->has_service)
 		return;
 	entry = entry_find(lb, trace->pool.name);
-	(void)json_object_set_new(
-		answer, "forward",
-		json_string(strtable_name(&mode_names, trace->service.forward)));
+	(void)json_object_set_new(answer, "forward",
+				  json_string(strtable_name(&mode_names, trace->service.forward)));
 	(void)json_object_set_new(answer, "pool", json_string(trace->pool.name));
 	(void)json_object_set_new(answer, "algorithm",
 				  json_string(entry ? pool_spec(entry->pool)->algorithm : "?"));

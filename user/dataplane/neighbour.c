@@ -20,8 +20,7 @@ static void read_state(void *ctx, const struct nlmsghdr *message)
 		*(uint16_t *)ctx = ((const struct ndmsg *)NLMSG_DATA(message))->ndm_state;
 }
 
-/* An entry that the operator made is not ours to manage: it would lose its permanence. */
-static bool is_permanent(int fd, uint32_t ifindex, const uint8_t hop[static 16])
+uint16_t neighbour_state(int fd, uint32_t ifindex, const uint8_t hop[static 16])
 {
 	struct ndmsg header = {.ndm_family = route_family(hop), .ndm_ifindex = (int)ifindex};
 	struct netlink_request request;
@@ -29,8 +28,13 @@ static bool is_permanent(int fd, uint32_t ifindex, const uint8_t hop[static 16])
 
 	netlink_begin(&request, RTM_GETNEIGH, 0, &header, sizeof(header));
 	route_put_ip(&request, NDA_DST, hop);
-	return netlink_ask(fd, &request, read_state, &state) == 0 &&
-	       (state & (NUD_PERMANENT | NUD_NOARP));
+	return netlink_ask(fd, &request, read_state, &state) == 0 ? state : 0;
+}
+
+/* An entry that the operator made is not ours to manage: it would lose its permanence. */
+static bool is_permanent(int fd, uint32_t ifindex, const uint8_t hop[static 16])
+{
+	return neighbour_state(fd, ifindex, hop) & (NUD_PERMANENT | NUD_NOARP);
 }
 
 /* Managed or, with <managed> false, left to the kernel's usual care again. */
