@@ -50,6 +50,20 @@ int lb_clock(struct clock *clock)
 }
 
 /* Ends the flow of a record if it still is of the generation: both sides will be told by RST. */
+static __always_inline void kill_one(__u32 record, __u32 generation)
+{
+	struct lb_flow *flow = flow_at(record);
+	__u64 word;
+
+	if (!flow)
+		return;
+	word = READ_ONCE(flow->word);
+	if (LB_FLOW_GENERATION(word) == generation && LB_FLOW_STATE(word) > LB_FLOW_CLAIMED) {
+		WRITE_ONCE(flow->seen, ticks_now()); /* from here on it waits to tell both sides */
+		flow_kill(flow, word);
+	}
+}
+
 struct kill {
 	__u32 record;
 	__u32 generation;
@@ -58,17 +72,37 @@ struct kill {
 SEC("syscall")
 int lb_flow_kill(struct kill *kill)
 {
-	__u32 record = kill->record;
-	struct lb_flow *flow = flow_at(record);
-	__u64 word;
+	kill_one(kill->record, kill->generation);
+	return 0;
+}
 
-	if (!flow)
-		return 0;
-	word = READ_ONCE(flow->word);
-	if (LB_FLOW_GENERATION(word) == kill->generation && LB_FLOW_STATE(word) > LB_FLOW_CLAIMED) {
-		WRITE_ONCE(flow->seen, ticks_now()); /* from here on it waits to tell both sides */
-		flow_kill(flow, word);
-	}
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_KILLS);
+	__type(key, __u32);
+	__type(value, __u64);
+} lb_kills SEC(".maps");
+
+struct kills {
+	__u32 count; /* the first of lb_kills */
+};
+
+/* bpf_loop */
+static long kill_step(__u32 i, void *ctx)
+{
+	__u64 *kill = bpf_map_lookup_elem(&lb_kills, &i);
+
+	(void)ctx;
+	if (kill)
+		kill_one((__u32)*kill, *kill >> 32);
+	return 0;
+}
+
+SEC("syscall")
+int lb_flows_kill(struct kills *kills)
+{
+	bpf_loop(kills->count, kill_step, NULL, 0);
 	return 0;
 }
 

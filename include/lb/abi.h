@@ -335,6 +335,12 @@ struct lb_flow {
  */
 #define LB_FREE_CELL(ticket, record) (((__u64)((__u32)(ticket) + 1) << 32) | (__u32)(record))
 
+/* ---- lb_kills: mmapable array of __u64, flows that the daemon wants ended -------------------- */
+
+/* Each is {generation:32 | record:32}; the program that ends them is told how many there are. */
+#define LB_KILLS		    8192
+#define LB_KILL(generation, record) (((__u64)(generation) << 32) | (__u32)(record))
+
 /* ---- lb_half: array of __u64, half-open flows, oldest first --------------------------------- */
 
 /*

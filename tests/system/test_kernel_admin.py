@@ -1,8 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What the operator of the kernel path does and sees: audit, kill, allow and deny, rates, counts."""
+import time
+
+from build import SLOW
+from crowd import fill
 from lab import NO_CHECK, VIP, VIP6, Lab, config, pool
-from tap import check, main, ok, wait_for
+from tap import at_most, check, main, ok, wait_for
 from traffic import ask, connect, hold, names, outcome, release
 
 ALL = ["b1", "b2", "b3"]
@@ -244,6 +248,39 @@ def test_numbers(lab, lbd, hook):
     release(held)
 
 
+# ---- A million -----------------------------------------------------------------------------------
+
+MILLION = 1000000
+LIMIT_S = 1.0
+
+
+def test_million():
+    setup_one = config("tc", {"web": pool(ALL)}, {"web": kernel(WEB, "web")})
+    setup_one["limits"] = {"flows": MILLION}
+    with Lab("tc") as lab, lab.lbd(setup_one) as lbd:
+        fill(lab.pin_path, MILLION, len(ALL))
+        for args, expected in (
+                (("flow", "count"), {"count": MILLION}),
+                (("flow", "count", "--service", "web"), {"count": MILLION}),
+                (("flow", "count", "--backend", "b1"), {"count": MILLION // 3 + 1}),
+                (("flow", "count", "--client", "10.64.1.0/24"), {"count": 4096}),
+                (("flow", "kill", "--client", "10.64.1.0/24"), {"count": 4096}),
+                (("flow", "kill", "--all"), {"count": MILLION - 4096})):
+            before = time.monotonic()
+            got = lbd.lbadm_json(*args)
+            took = time.monotonic() - before
+            check(f"a million flows: {' '.join(args)}", got, expected)
+            at_most(f"a million flows: {' '.join(args)} takes less than a second", took,
+                    LIMIT_S * SLOW)
+        before = time.monotonic()
+        audit = lbd.lbadm_json("audit")
+        at_most("a million flows: audit takes less than a second", time.monotonic() - before,
+                LIMIT_S * SLOW)
+        check("a million flows: all are ended, and nothing has drifted",
+              (audit["flows"], audit["drift"], [b["open"] for b in audit["backends"]]),
+              (MILLION, 0, [0, 0, 0]))
+
+
 def test_hook(profile, hook):
     with Lab(profile) as lab:
         with lab.lbd(setup(hook)) as lbd:
@@ -262,4 +299,4 @@ def test_tc():
 
 
 if __name__ == "__main__":
-    main(test_xdp, test_tc)
+    main(test_xdp, test_tc, test_million)

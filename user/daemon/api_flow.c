@@ -194,7 +194,7 @@ static bool read_filters(const struct control_request *request, struct control_r
 static void answer(struct walk *walk, struct control_reply *reply)
 {
 	if (walk->error)
-		control_fail(reply, 500, "failed", NULL, "ended %llu flows, then: %s",
+		control_fail(reply, 500, "failed", NULL, "ended at most %llu flows, then: %s",
 			     (unsigned long long)walk->count, strerror(-walk->error));
 	else if (walk->act == ACT_LIST)
 		reply->body = json_pack("{s:O}", "flows", walk->list);
@@ -220,8 +220,12 @@ static struct walk *walk_new(struct load_balancer *lb, enum act act, struct cont
 
 static void walk_run(struct walk *walk, struct control_reply *reply)
 {
-	if (walk->lb->dataplane)
-		dataplane_each_flow(walk->lb->dataplane, visit, walk);
+	struct dataplane *dataplane = walk->lb->dataplane;
+
+	if (dataplane)
+		dataplane_each_flow(dataplane, visit, walk);
+	if (dataplane && walk->act == ACT_KILL && walk->error == 0)
+		walk->error = dataplane_kill_finish(dataplane);
 	answer(walk, reply);
 }
 

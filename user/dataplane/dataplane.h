@@ -88,8 +88,12 @@ void dataplane_backend_traffic(struct dataplane *dataplane, uint16_t id,
 const struct lb_meta *dataplane_meta(struct dataplane *dataplane);
 /* How long ago a packet of the flow was seen. */
 uint64_t dataplane_idle_ms(struct dataplane *dataplane, const struct lb_flow *flow);
-/* Ends the flow of a record that each_flow gave: both sides are told by RST. 0 or -errno. */
+/*
+ * Ends the flow of a record that each_flow gave: both sides are told by RST. Many are ended at a
+ * time, the last of them by dataplane_kill_finish(). 0 or -errno.
+ */
 int dataplane_kill_flow(struct dataplane *dataplane, uint32_t record, const struct lb_flow *flow);
+int dataplane_kill_finish(struct dataplane *dataplane);
 /* Every record in use, a copy each; stops when <each> returns false. */
 void dataplane_each_flow(struct dataplane *dataplane,
 			 bool (*each)(void *ctx, uint32_t record, const struct lb_flow *flow),

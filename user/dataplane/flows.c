@@ -53,7 +53,16 @@ uint64_t dataplane_idle_ms(struct dataplane *dp, const struct lb_flow *flow)
 
 int dataplane_kill_flow(struct dataplane *dp, uint32_t record, const struct lb_flow *flow)
 {
-	return programs_flow_kill(&dp->programs, record, LB_FLOW_GENERATION(flow->word));
+	dp->maps.kills[dp->maps.n_kills++] = LB_KILL(LB_FLOW_GENERATION(flow->word), record);
+	return dp->maps.n_kills == LB_KILLS ? dataplane_kill_finish(dp) : 0;
+}
+
+int dataplane_kill_finish(struct dataplane *dp)
+{
+	uint32_t count = dp->maps.n_kills;
+
+	dp->maps.n_kills = 0;
+	return count ? programs_flows_kill(&dp->programs, count) : 0;
 }
 
 void dataplane_each_flow(struct dataplane *dp,

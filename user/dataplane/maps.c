@@ -203,7 +203,7 @@ struct mapping {
 	void **memory;
 };
 
-#define N_MAPPINGS 8
+#define N_MAPPINGS 9
 
 static void mappings(struct maps *maps, struct mapping out[static N_MAPPINGS])
 {
@@ -215,6 +215,7 @@ static void mappings(struct maps *maps, struct mapping out[static N_MAPPINGS])
 		{"lb_ends", LB_ENDS_WORDS * sizeof(__u64), (void **)&maps->ends},
 		{"lb_snat", LB_MAX_SNAT * sizeof(struct lb_snat), (void **)&maps->snat},
 		{"lb_live", LB_MAX_BACKENDS * sizeof(struct lb_live), (void **)&maps->live},
+		{"lb_kills", LB_KILLS * sizeof(__u64), (void **)&maps->kills},
 		{"lb_flows", maps->max_flows * sizeof(struct lb_flow), (void **)&maps->flows},
 		{"lb_meta", sizeof(struct lb_meta), (void **)&maps->meta},
 	};

@@ -47,6 +47,8 @@ struct maps {
 	uint64_t *ends; /* LB_ENDS_WORDS */
 	struct lb_snat *snat;
 	struct lb_live *live;
+	uint64_t *kills; /* LB_KILLS */
+	uint32_t n_kills;
 	struct lb_flow *flows;
 	struct lb_meta *meta;
 	/* Asked for once: a lookup by name is not for every call. */

@@ -206,7 +206,7 @@ static int keep_programs(const struct object objects[static N_OBJECTS], struct p
 	if (rc == 0)
 		rc = keep_program(&objects[2], "lb_clock", &programs->clock, err);
 	if (rc == 0)
-		rc = keep_program(&objects[2], "lb_flow_kill", &programs->flow_kill, err);
+		rc = keep_program(&objects[2], "lb_flows_kill", &programs->flows_kill, err);
 	return rc;
 }
 
@@ -228,7 +228,7 @@ int programs_load(struct programs *programs, struct maps *maps, bool remake, str
 void programs_fini(struct programs *programs)
 {
 	const int fds[] = {programs->xdp,	programs->tc,	 programs->sweep_arm,
-			   programs->sweep_now, programs->clock, programs->flow_kill};
+			   programs->sweep_now, programs->clock, programs->flows_kill};
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
 		if (fds[i] >= 0)
@@ -343,14 +343,9 @@ int programs_sweep(const struct programs *programs)
 	return run(programs->sweep_now, NULL, 0);
 }
 
-int programs_flow_kill(const struct programs *programs, uint32_t record, uint32_t generation)
+int programs_flows_kill(const struct programs *programs, uint32_t count)
 {
-	struct {
-		uint32_t record;
-		uint32_t generation;
-	} kill = {record, generation};
-
-	return run(programs->flow_kill, &kill, sizeof(kill));
+	return run(programs->flows_kill, &count, sizeof(count));
 }
 
 /* As struct clock of bpf/lb_sweep.bpf.c. */

@@ -17,13 +17,13 @@ struct programs {
 	int sweep_arm;
 	int sweep_now;
 	int clock;
-	int flow_kill;
+	int flows_kill;
 };
 
 #define PROGRAMS_NONE \
 	{ \
 		.xdp = -1, .tc = -1, .sweep_arm = -1, .sweep_now = -1, .clock = -1, \
-		.flow_kill = -1 \
+		.flows_kill = -1 \
 	}
 
 /*
@@ -38,8 +38,8 @@ void programs_fini(struct programs *programs);
 int programs_arm_sweep(const struct programs *programs, struct error *err);
 /* One pass over the flow table, at once. 0 or -errno. */
 int programs_sweep(const struct programs *programs);
-/* Ends a flow if the record still is of that generation. 0 or -errno. */
-int programs_flow_kill(const struct programs *programs, uint32_t record, uint32_t generation);
+/* Ends the first <count> flows of lb_kills, if their records are of that generation still. */
+int programs_flows_kill(const struct programs *programs, uint32_t count);
 /* How long a tick of the kernel is, and the present one. Takes a few ticks. 0 or -errno. */
 int programs_tick(const struct programs *programs, uint32_t *ret_tick_ns, uint32_t *ret_now);
 
