@@ -99,12 +99,6 @@ int run_bare(const struct hook *hook, const struct frame *in, uint32_t ifindex)
 	return run_on(hook, in, ifindex, 0, &sent);
 }
 
-static void counts_read(struct lb_count counts[static LB_VERDICT_COUNT])
-{
-	for (enum lb_verdict v = 0; v < LB_VERDICT_COUNT; v++)
-		world_count(v, &counts[v]);
-}
-
 /* The only verdict that moved between the two readings. */
 static enum lb_verdict verdict_between(const struct lb_count *before, const struct lb_count *after,
 				       const struct frame *in)
@@ -136,7 +130,7 @@ void run_gso(const struct frame *in, enum side side, uint32_t gso_size, struct s
 	struct lb_count after[LB_VERDICT_COUNT];
 	int rc;
 
-	counts_read(before);
+	world_counts(before);
 	rc = run_on(world.hook, in, place_ifindex(side), gso_size, ret_sent);
 	if (rc == -EBADMSG) {
 		frame_print("in", in);
@@ -144,7 +138,7 @@ void run_gso(const struct frame *in, enum side side, uint32_t gso_size, struct s
 	}
 	if (rc)
 		run_fail("BPF_PROG_TEST_RUN of %u bytes: %s", in->len, strerror(-rc));
-	counts_read(after);
+	world_counts(after);
 	ret_sent->verdict = verdict_between(before, after, in);
 }
 

@@ -465,16 +465,30 @@ uint32_t world_entries_of(const struct lb_flow *flow)
 	return count;
 }
 
+void world_counts(struct lb_count ret_counts[static LB_VERDICT_COUNT])
+{
+	static struct lb_count each[LB_VERDICT_COUNT * 256];
+	uint32_t keys[LB_VERDICT_COUNT];
+	uint32_t count = LB_VERDICT_COUNT;
+	uint32_t next;
+
+	if (bpf_map_lookup_batch(world.counters, NULL, &next, keys, each, &count, NULL) &&
+	    errno != ENOENT)
+		fail();
+	assert_int_equal(count, LB_VERDICT_COUNT);
+	for (uint32_t v = 0; v < LB_VERDICT_COUNT; v++) {
+		ret_counts[v] = (struct lb_count){0};
+		for (int cpu = 0; cpu < world.cpus; cpu++) {
+			ret_counts[v].packets += each[v * (uint32_t)world.cpus + cpu].packets;
+			ret_counts[v].bytes += each[v * (uint32_t)world.cpus + cpu].bytes;
+		}
+	}
+}
+
 void world_count(enum lb_verdict verdict, struct lb_count *ret_count)
 {
-	struct lb_count each[256];
-	struct lb_count sum = {0};
-	uint32_t key = verdict;
+	struct lb_count counts[LB_VERDICT_COUNT];
 
-	assert_int_equal(bpf_map_lookup_elem(world.counters, &key, each), 0);
-	for (int cpu = 0; cpu < world.cpus; cpu++) {
-		sum.packets += each[cpu].packets;
-		sum.bytes += each[cpu].bytes;
-	}
-	*ret_count = sum;
+	world_counts(counts);
+	*ret_count = counts[verdict];
 }

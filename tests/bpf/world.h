@@ -118,6 +118,7 @@ uint32_t world_index_count(void);
 uint32_t world_entries_of(const struct lb_flow *flow);
 /* Makes what is known of fragments so much older. */
 void world_age_frags(uint64_t ns);
+void world_counts(struct lb_count ret_counts[static LB_VERDICT_COUNT]); /* by verdict */
 void world_count(enum lb_verdict verdict, struct lb_count *ret_count);
 
 /* A cmocka test for each hook, from one function. */
