@@ -215,11 +215,13 @@ int load_balancer_start(struct load_balancer *lb, struct error *err)
 	lb->config = NULL;
 	timer_start(lb->loop, &lb->opening, START_TIMEOUT_MS);
 	r = apply_config(lb, config, err);
-	if (r < 0)
+	if (r < 0) {
 		lb->config = config;
-	else
-		open_when_known(lb);
-	return r;
+		return r;
+	}
+	tombstone_adopt(lb);
+	open_when_known(lb);
+	return 0;
 }
 
 /* ---- Reload, end ---------------------------------------------------------------------------- */

@@ -16,17 +16,41 @@ void refresh_soon(struct load_balancer *lb)
 
 /* ---- Tombstones ---------------------------------------------------------------------------- */
 
-void tombstone_add(struct load_balancer *lb, uint32_t pool, const struct backend *backend)
+static void add(struct load_balancer *lb, const struct tombstone *like)
 {
-	struct tombstone *tombstone = calloc(1, sizeof(*tombstone));
+	struct tombstone *tombstone = malloc(sizeof(*tombstone));
 
 	if (!tombstone)
 		return; /* the row in the map stays as it is: flows go on */
-	tombstone->id = backend->id;
-	tombstone->pool = pool;
-	tombstone->addr = backend->spec.addr;
-	(void)snprintf(tombstone->name, sizeof(tombstone->name), "%s", backend->spec.name);
+	*tombstone = *like;
 	list_append(&lb->tombstones, &tombstone->node);
+}
+
+void tombstone_add(struct load_balancer *lb, uint32_t pool, const struct backend *backend)
+{
+	struct tombstone tombstone = {.id = backend->id, .pool = pool, .addr = backend->spec.addr};
+
+	(void)snprintf(tombstone.name, sizeof(tombstone.name), "%s", backend->spec.name);
+	add(lb, &tombstone);
+}
+
+/* Without an entry here the next write would take them out of the maps, and the start after it
+ * would give their ids, with the counts of their flows, to other backends. */
+void tombstone_adopt(struct load_balancer *lb)
+{
+	for (uint32_t id = 1; id < LB_MAX_BACKENDS; id++) {
+		struct tombstone tombstone = {.id = (uint16_t)id};
+		char text[ADDR_TEXT_LEN];
+		const char *pool;
+
+		if (!registry_is_tombstone(lb->registry, (uint16_t)id) ||
+		    !registry_identity(lb->registry, (uint16_t)id, &pool, &tombstone.addr))
+			continue;
+		tombstone.pool = ids_take(&lb->pool_ids, pool);
+		(void)snprintf(tombstone.name, sizeof(tombstone.name), "%s",
+			       addr_format(&tombstone.addr, text));
+		add(lb, &tombstone);
+	}
 }
 
 void tombstone_drop(struct load_balancer *lb, uint16_t id)

@@ -16,6 +16,8 @@ void refresh_soon(struct load_balancer *lb);
 int refresh_now(struct load_balancer *lb, struct error *err);
 
 void tombstone_add(struct load_balancer *lb, uint32_t pool, const struct backend *backend);
+/* After a start: ids that the maps name and the configuration does not. */
+void tombstone_adopt(struct load_balancer *lb);
 void tombstone_drop(struct load_balancer *lb, uint16_t id);
 /* Forgets those whose ids are free again. */
 void tombstone_sweep(struct load_balancer *lb);
