@@ -40,7 +40,8 @@ def run_ip(lab, name, *lines):
 
 def move_far(lab):
     """The far client: its cable goes to the client's namespace, which becomes a router."""
-    run_ip(lab, FAR, "link set eth0 down", f"link add far type veth peer name r netns {lab.prefix}-client")
+    run_ip(lab, FAR, "link set eth0 down",
+           f"link add far type veth peer name r netns {lab.prefix}-client")
     lab.must(FAR, "ethtool", "-K", "far", *(["tx", "off", "gro", "on"]
                                             if lab.profile == "xdp" else ["gro", "on"]))
     run_ip(lab, FAR, "link set far up", f"addr add {FAR4}/24 dev far",
@@ -65,7 +66,8 @@ def move_backends(lab):
            "addr add fd00:0:0:1::1/64 dev br0 nodad", "route add default via 10.2.0.1",
            "-6 route add default via fd00:2::1")
     make_router(lab, "sw")
-    run_ip(lab, "lb", "addr del 10.0.1.1/24 dev be0", "addr del fd00:0:0:1::1/64 dev be0", "addr add 10.2.0.1/24 dev be0",
+    run_ip(lab, "lb", "addr del 10.0.1.1/24 dev be0", "addr del fd00:0:0:1::1/64 dev be0",
+           "addr add 10.2.0.1/24 dev be0",
            "addr add fd00:2::1/64 dev be0 nodad", "route add 10.0.1.0/24 via 10.2.0.2",
            "-6 route add fd00:0:0:1::/64 via fd00:2::2")
     for name in ("lb", *SERVERS):  # their gateway has moved
@@ -171,7 +173,7 @@ def learnt(lab, name, address, source=None):
     return next((m["mtu"] for m in route.get("metrics", []) if "mtu" in m), 0)
 
 
-# ---- The cases -------------------------------------------------------------------------------------
+# ---- The cases ---------------------------------------------------------------------------------
 
 
 def test_transfers(lab, label, vip, file):
@@ -182,7 +184,7 @@ def test_transfers(lab, label, vip, file):
 def test_narrow_backend(lab, label, vip, expected):
     """The way towards the backends is narrow: the client must hear of it."""
     with udp(lab, vip, 7) as sock:
-        check(f"{label}: a datagram of 1450 bytes with DF is too large, and the error says for what",
+        check(f"{label}: 1450 bytes with DF are too large, and the error says for what",
               first_error(sock, 1450), ("EMSGSIZE", expected))
     check(f"{label}: and the client knows the MTU of the way", learnt(lab, FAR, vip), expected)
 
