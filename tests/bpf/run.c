@@ -48,26 +48,26 @@ void run_fail(const char *format, ...)
 
 /* ---- Running ------------------------------------------------------------------------------- */
 
-static int run_xdp(const struct frame *in, uint32_t ifindex, struct sent *sent)
+static int run_xdp(int program, const struct frame *in, uint32_t ifindex, struct sent *sent)
 {
 	struct xdp_md ctx = {.data_end = in->len, .ingress_ifindex = ifindex};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in->bytes, .data_size_in = in->len,
 		    .data_out = sent->out.bytes, .data_size_out = FRAME_MAX, .ctx_in = &ctx,
 		    .ctx_size_in = sizeof(ctx));
-	int rc = bpf_prog_test_run_opts(world.xdp, &opts);
+	int rc = bpf_prog_test_run_opts(program, &opts);
 
 	sent->out.len = opts.data_size_out;
 	sent->action = (int)opts.retval;
 	return rc;
 }
 
-static int run_tc(const struct frame *in, const struct __sk_buff *skb, uint32_t flags,
+static int run_tc(int program, const struct frame *in, const struct __sk_buff *skb, uint32_t flags,
 		  struct sent *sent)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in->bytes, .data_size_in = in->len,
 		    .data_out = sent->out.bytes, .data_size_out = FRAME_MAX, .ctx_in = skb,
 		    .ctx_size_in = sizeof(*skb), .flags = flags);
-	int rc = bpf_prog_test_run_opts(world.tc, &opts);
+	int rc = bpf_prog_test_run_opts(program, &opts);
 
 	sent->out.len = opts.data_size_out;
 	sent->action = (int)opts.retval;
@@ -79,8 +79,8 @@ static int run_on(const struct hook *hook, const struct frame *in, uint32_t ifin
 {
 	const struct __sk_buff skb = {.ifindex = ifindex, .gso_size = gso_size};
 
-	return hook->xdp ? run_xdp(in, ifindex, sent)
-			 : run_tc(in, &skb, hook->flags & world.flags_known, sent);
+	return hook->xdp ? run_xdp(world.xdp, in, ifindex, sent)
+			 : run_tc(world.tc, in, &skb, hook->flags & world.flags_known, sent);
 }
 
 uint32_t run_shortest(const struct frame *in)
@@ -90,6 +90,14 @@ uint32_t run_shortest(const struct frame *in)
 	if (world.hook->xdp || (type != ETH_P_IP && type != ETH_P_IPV6))
 		return ETH_LEN;
 	return ETH_LEN + (type == ETH_P_IP ? IP_LEN : 40);
+}
+
+int run_program(int program, const struct frame *in, uint32_t ifindex, struct sent *ret_sent)
+{
+	const struct __sk_buff skb = {.ifindex = ifindex};
+
+	return world.hook->xdp ? run_xdp(program, in, ifindex, ret_sent)
+			       : run_tc(program, in, &skb, 0, ret_sent);
 }
 
 int run_bare(const struct hook *hook, const struct frame *in, uint32_t ifindex)

@@ -41,6 +41,9 @@ void run_gso(const struct frame *in, enum side side, uint32_t gso_size, struct s
 /* The bare call: nothing is checked. 0 or -errno. */
 int run_bare(const struct hook *hook, const struct frame *in, uint32_t ifindex);
 
+/* Any program of the hook's kind. 0 or -errno. */
+int run_program(int program, const struct frame *in, uint32_t ifindex, struct sent *ret_sent);
+
 void run_expect_equal(const char *what, uint64_t got, uint64_t expected);
 #define expect_equal(got, expected) run_expect_equal(#got, (uint64_t)(got), (uint64_t)(expected))
 void run_expect_verdict(const struct sent *sent, const struct frame *in, enum lb_verdict verdict);
