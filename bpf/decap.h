@@ -13,6 +13,8 @@
 #include "encap.h"
 
 #define ECN_MASK 3
+#define ECN_ECT1 1
+#define ECN_ECT0 2
 #define ECN_CE	 3
 
 /* What stands around the inner packet. */
@@ -51,7 +53,8 @@ static __always_inline bool wrap_read(struct xdp_md *xdp, __be16 proto, struct w
 
 	if (proto == bpf_htons(ETH_P_IP)) {
 		ip = ctx_at(xdp, ETH_HLEN, sizeof(*ip));
-		if (!ip || ip->ihl != 5 || ip->frag_off & bpf_htons(IP_MORE | IP_OFFSET))
+		if (!ip || ip->version != 4 || ip->ihl != 5 ||
+		    ip->frag_off & bpf_htons(IP_MORE | IP_OFFSET))
 			return false;
 		wrap->ecn = ip->tos & ECN_MASK;
 		return wrap_enter(xdp, ip->protocol, ETH_HLEN + sizeof(*ip), wrap);
@@ -59,34 +62,39 @@ static __always_inline bool wrap_read(struct xdp_md *xdp, __be16 proto, struct w
 	if (proto != bpf_htons(ETH_P_IPV6))
 		return false;
 	ip6 = ctx_at(xdp, ETH_HLEN, sizeof(*ip6));
-	if (!ip6)
+	if (!ip6 || ip6->version != 6)
 		return false;
 	wrap->ecn = ((const __u8 *)ip6)[1] >> 4 & ECN_MASK;
 	return wrap_enter(xdp, ip6->nexthdr, ETH_HLEN + sizeof(*ip6), wrap);
 }
 
-/* Marks the packet that is bare by now. False: its sender cannot know marks, so it is to be lost.
- */
-static __always_inline bool mark_congested(struct xdp_md *xdp, bool inner6)
+/* RFC 6040 figure 4; negative: the sender cannot know marks, so the packet is to be lost. */
+static __always_inline int ecn_out(__u8 inner, __u8 outer)
+{
+	if (outer == ECN_CE)
+		return inner ? ECN_CE : -1;
+	return outer == ECN_ECT1 && inner == ECN_ECT0 ? ECN_ECT1 : inner;
+}
+
+/* Gives the packet, which is bare by now, the mark of its tunnel. False: it is to be lost. */
+static __always_inline bool mark_copy(struct xdp_md *xdp, const struct wrap *wrap)
 {
 	__u8 *ip = ctx_at(xdp, ETH_HLEN, sizeof(struct iphdr));
+	__u32 shift = wrap->inner6 ? 4 : 0;
 	struct iphdr *ip4 = (void *)ip;
 	__u16 *head = (void *)ip;
 	__u16 old;
+	int out;
 
 	if (!ip)
 		return true;
 	old = *head;
-	if (inner6) {
-		if (!(ip[1] >> 4 & ECN_MASK))
-			return false;
-		ip[1] |= ECN_CE << 4;
-		return true;
-	}
-	if (!(ip[1] & ECN_MASK))
+	out = ecn_out(ip[1] >> shift & ECN_MASK, wrap->ecn);
+	if (out < 0)
 		return false;
-	ip[1] |= ECN_CE;
-	ip4->check = checksum_update(ip4->check, (__u16)~old + (__u32)*head);
+	ip[1] = (ip[1] & ~(ECN_MASK << shift)) | out << shift;
+	if (!wrap->inner6)
+		ip4->check = checksum_update(ip4->check, (__u16)~old + (__u32)*head);
 	return true;
 }
 
@@ -105,7 +113,7 @@ static __always_inline int decap(struct xdp_md *xdp)
 	if (bpf_xdp_adjust_head(xdp, (int)wrap.len))
 		return XDP_PASS;
 	ctx_write(xdp, 0, &link, sizeof(link));
-	if (wrap.ecn == ECN_CE && !mark_congested(xdp, wrap.inner6))
+	if (wrap.ecn && !mark_copy(xdp, &wrap))
 		return XDP_DROP;
 	return XDP_PASS;
 }
