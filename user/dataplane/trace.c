@@ -47,25 +47,27 @@ static const struct attachment *attachment_towards(const struct dataplane *dp,
 	return dp->n_attachments ? &dp->attachments[0] : NULL;
 }
 
-static int choose_attachment(const struct dataplane *dp, struct trace *trace,
-			     const struct attachment **ret_attachment, struct error *err)
+/* NULL, and <err> says why. */
+static const struct attachment *choose_attachment(const struct dataplane *dp, struct trace *trace,
+						  struct error *err)
 {
 	const struct attachment *attachment =
 		*trace->ifname ? attachment_named(dp, trace->ifname)
 			       : attachment_towards(dp, &trace->packet.key.saddr);
 
-	if (!attachment && *trace->ifname)
-		return error_set(err, -ENOENT, "interface",
-				 "lbd is not attached to '%s'; 'lbadm attach %s' does it",
-				 trace->ifname, trace->ifname);
-	if (!attachment)
-		return error_set(err, -ENOENT, "interface",
-				 "lbd is attached to no interface, so no packet is balanced; "
-				 "'lbadm attach IFACE' mends it");
-	(void)snprintf(trace->ifname, sizeof(trace->ifname), "%s", attachment->spec.name);
-	trace->hook = attachment->hook;
-	*ret_attachment = attachment;
-	return 0;
+	if (attachment) {
+		(void)snprintf(trace->ifname, sizeof(trace->ifname), "%s", attachment->spec.name);
+		trace->hook = attachment->hook;
+	} else if (*trace->ifname) {
+		(void)error_set(err, -ENOENT, "interface",
+				"lbd is not attached to '%s'; 'lbadm attach %s' does it",
+				trace->ifname, trace->ifname);
+	} else {
+		(void)error_set(err, -ENOENT, "interface",
+				"lbd is attached to no interface, so no packet is balanced; "
+				"'lbadm attach IFACE' mends it");
+	}
+	return attachment;
 }
 
 /* As if the last router had sent it to us. */
@@ -174,12 +176,12 @@ static void read_end(struct trace *trace)
 
 int dataplane_trace(struct dataplane *dp, struct trace *trace, struct error *err)
 {
-	const struct attachment *attachment = NULL;
+	const struct attachment *attachment = choose_attachment(dp, trace, err);
 	struct dry *dry;
-	int rc = choose_attachment(dp, trace, &attachment, err);
+	int rc;
 
-	if (rc)
-		return rc;
+	if (!attachment)
+		return -ENOENT;
 	dry = &dp->dry[trace->hook == HOOK_TC];
 	fill_link(trace);
 	look_up_service(dp, trace);

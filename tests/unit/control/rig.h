@@ -110,7 +110,8 @@ static inline void *rig_run(void *arg)
 }
 
 /* <timeout_ms> 0: the usual one. */
-static inline void rig_start(struct rig *rig, uint32_t timeout_ms)
+static inline void rig_start_routes(struct rig *rig, uint32_t timeout_ms,
+				    const struct control_route *routes)
 {
 	struct error err;
 
@@ -118,11 +119,15 @@ static inline void rig_start(struct rig *rig, uint32_t timeout_ms)
 	assert_non_null(mkdtemp(rig->dir));
 	(void)snprintf(rig->path, sizeof(rig->path), "%s/socket", rig->dir);
 	assert_int_equal(loop_new(&rig->loop), 0);
-	assert_int_equal(control_start(rig->loop, rig->path, rig_routes, rig, &rig->control, &err),
-			 0);
+	assert_int_equal(control_start(rig->loop, rig->path, routes, rig, &rig->control, &err), 0);
 	if (timeout_ms > 0)
 		rig->control->timeout_ms = timeout_ms;
 	assert_int_equal(pthread_create(&rig->thread, NULL, rig_run, rig), 0);
+}
+
+static inline void rig_start(struct rig *rig, uint32_t timeout_ms)
+{
+	rig_start_routes(rig, timeout_ms, rig_routes);
 }
 
 static inline void rig_stop(struct rig *rig)
