@@ -189,7 +189,14 @@ class Play:
             self.refused += 1
             sock.close()
             return
+        connection.doomed = mode == "dsr" and not self.is_tracked(sock)
         self.connections.append(connection)
+
+    def is_tracked(self, sock):
+        """A full table leaves a dsr connection to the hash: it goes where the next change sends."""
+        client = "{}:{}".format(*sock.getsockname())
+        flows = self.lbd.get(f"/v1/flows?client={client}")["flows"]
+        return any(f["client"] == client for f in flows)
 
     def step_open(self):
         self.open_one(self.random.choice(list(PORTS)))
@@ -230,8 +237,11 @@ class Play:
 
     def step_server_ends(self):
         """The server closes or resets, and the client closes on that."""
-        connection = self.take()
-        self.tell(connection, self.random.choice([b"c", b"r"]))
+        self.end_by_server(self.random.choice(self.connections), self.random.choice([b"c", b"r"]))
+
+    def end_by_server(self, connection, command):
+        self.connections.remove(connection)
+        self.tell(connection, command)
         with contextlib.suppress(OSError):
             while connection.sock.recv(64):
                 pass
@@ -321,11 +331,14 @@ class Play:
 
     def step_kill_backend(self):
         mode, name = self.random.choice(list(PORTS)), self.random.choice(NAMES)
-        for connection in self.connections:
-            connection.doomed |= (connection.mode, connection.backend) == (mode, name)
+        hit = [c for c in self.connections if (c.mode, c.backend) == (mode, name)]
+        for connection in hit:
+            connection.doomed = True
+            if connection.half:  # its server could not be told: it is told by what it sends
+                self.end_by_server(connection, b"r")
         self.lbd.api("POST", f"/v1/pools/{mode}/backends/{name}/kill")
 
-    # ---- Accidents --------------------------------------------------------------------------------
+    # ---- Accidents -----------------------------------------------------------------------------
 
     def step_restart(self):
         self.lbd.stop()
@@ -363,7 +376,7 @@ class Play:
         self.done[name] = self.done.get(name, 0) + 1
         getattr(self, f"step_{name}")()
 
-    # ---- What must hold ---------------------------------------------------------------------------
+    # ---- What must hold ------------------------------------------------------------------------
 
     def shown_by_ss(self, mode):
         shown = {}
