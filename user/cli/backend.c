@@ -170,7 +170,7 @@ static enum cli_exit set_admin(const struct call *call, const char *admin)
 	r = request_change(call, "PATCH", path_of_backend(call->args[0], call->args[1]),
 			   json_pack("{s:s}", "admin", admin), "backend '%s' of pool '%s' is %s",
 			   call->args[1], call->args[0], admin);
-	if (r == CLI_DONE && call_value(call, "wait"))
+	if (r == CLI_DONE && call_value(call, "wait") && !call_value(call, "dry-run"))
 		r = wait_settled(call, admin);
 	return r;
 }
@@ -221,27 +221,32 @@ static const struct option add_options[] = {
 	{"address", "ADDR", OPTION_TEXT, "address", "10.0.1.11:8080; default: BACKEND"},
 	{"weight", "N", OPTION_NUMBER, "weight", "0..256"},
 	{"admin", "STATE", OPTION_TEXT, "admin", "enabled, draining or disabled"},
+	DRY_RUN,
 	{0},
 };
 
 static const struct option set_options[] = {
 	{"weight", "N", OPTION_NUMBER, "weight", "0..256; 0: no new connections"},
 	{"admin", "STATE", OPTION_TEXT, "admin", "enabled, draining or disabled"},
+	DRY_RUN,
 	{0},
 };
 
 static const struct option wait_options[] = {
 	{"wait", NULL, OPTION_FLAG, NULL, "until nothing is open (enable: until it is eligible)"},
 	{"timeout", "D", OPTION_DURATION, NULL, "how long to wait: 60s"},
+	DRY_RUN,
 	{0},
 };
+
+static const struct option remove_options[] = {DRY_RUN, {0}};
 
 static const struct verb verbs[] = {
 	{"list", "[POOL]", 0, 1, NULL, "all backends, or those of a pool", list},
 	{"show", "POOL BACKEND", 2, 2, NULL, "one backend, all of it", show},
 	{"add", "POOL BACKEND", 2, 2, add_options, "add a backend, or replace it", add},
 	{"set", "POOL BACKEND", 2, 2, set_options, "change what is given, keep the rest", set},
-	{"remove", "POOL BACKEND", 2, 2, NULL, "remove a backend", remove_backend},
+	{"remove", "POOL BACKEND", 2, 2, remove_options, "remove a backend", remove_backend},
 	{"enable", "POOL BACKEND", 2, 2, wait_options, "let it have new connections", enable},
 	{"disable", "POOL BACKEND", 2, 2, wait_options, "no new connections, no checks", disable},
 	{"drain", "POOL BACKEND", 2, 2, wait_options, "no new connections, open ones stay", drain},

@@ -88,15 +88,18 @@ static const struct option options[] = {
 	{"health-timeout", "D", OPTION_DURATION, "health.timeout", "of one check: 1s"},
 	{"rise", "N", OPTION_NUMBER, "health.rise", "successes until up"},
 	{"fall", "N", OPTION_NUMBER, "health.fall", "failures until down"},
+	DRY_RUN,
 	{0},
 };
+
+static const struct option remove_options[] = {DRY_RUN, {0}};
 
 static const struct verb verbs[] = {
 	{"list", "", 0, 0, NULL, "all pools", list},
 	{"show", "NAME", 1, 1, NULL, "one pool and its backends", show},
 	{"add", "NAME", 1, 1, options, "make a pool, or replace it", add},
 	{"set", "NAME", 1, 1, options, "change what is given, keep the rest", set},
-	{"remove", "NAME", 1, 1, NULL, "remove a pool and its backends", remove_pool},
+	{"remove", "NAME", 1, 1, remove_options, "remove a pool and its backends", remove_pool},
 	{0},
 };
 const struct noun pool_noun = {"pool", "backends that share an algorithm and a health check",

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "cli/moves.h"
+
 struct buffer path_of(const char *collection, const char *name)
 {
 	struct buffer path = {0};
@@ -80,16 +82,22 @@ enum cli_exit request_count(const struct call *call, const char *method, struct 
 enum cli_exit request_change(const struct call *call, const char *method, struct buffer path,
 			     json_t *body, const char *done, ...)
 {
+	bool dry = call_value(call, "dry-run") != NULL;
 	json_t *answer = NULL;
-	enum cli_exit r = api_call(call, method, path.ptr, body, &answer);
+	enum cli_exit r;
 	va_list args;
 
+	if (dry)
+		path_query(&path, "dry_run", "1");
+	r = api_call(call, method, path.ptr, body, &answer);
 	buffer_fini(&path);
 	if (r != CLI_DONE)
 		return r;
 	va_start(args, done);
 	if (call->json) {
 		print_json(answer);
+	} else if (dry) {
+		print_moves(answer);
 	} else {
 		(void)vprintf(done, args);
 		(void)putchar('\n');

@@ -23,6 +23,12 @@ enum cli_exit request_show(const struct call *call, struct buffer path, const ch
 /* Ask, and print the "count" of the answer, behind <done> if that is not "". */
 enum cli_exit request_count(const struct call *call, const char *method, struct buffer path,
 			    const char *done);
+/* An option of every verb that changes something. */
+#define DRY_RUN \
+	{ \
+		"dry-run", NULL, OPTION_FLAG, NULL, "change nothing: say what would move" \
+	}
+
 /* Ask for a change; <done> is what is said when it was made: "pool 'web' added". Takes <body>. */
 enum cli_exit request_change(const struct call *call, const char *method, struct buffer path,
 			     json_t *body, const char *done, ...)

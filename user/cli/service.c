@@ -61,15 +61,18 @@ static const struct option options[] = {
 	 "nat, snat: what a TCP packet of no connection gets: reset, drop or pass"},
 	{"flow-timeouts", "STATE=D,...", OPTION_PAIRS, "flow_timeouts",
 	 "kernel path, all services: syn, open, fin, closing, udp-new, udp"},
+	DRY_RUN,
 	{0},
 };
+
+static const struct option remove_options[] = {DRY_RUN, {0}};
 
 static const struct verb verbs[] = {
 	{"list", "", 0, 0, NULL, "all services", list},
 	{"show", "NAME", 1, 1, NULL, "one service, all of it", show},
 	{"add", "NAME", 1, 1, options, "make a service, or replace it", add},
 	{"set", "NAME", 1, 1, options, "change what is given, keep the rest", set},
-	{"remove", "NAME", 1, 1, NULL, "remove a service", remove_service},
+	{"remove", "NAME", 1, 1, remove_options, "remove a service", remove_service},
 	{0},
 };
 const struct noun service_noun = {"service", "what clients connect to", verbs};

@@ -43,20 +43,24 @@ const struct control_route api_routes[] = {
 	{HTTP_OTHER, NULL, NULL},
 };
 
+void api_refused(const struct error *err, int r, struct control_reply *reply)
+{
+	if (r == -EINVAL)
+		control_fail(reply, 400, "invalid", err->field, "%s", err->message);
+	else if (r == -ENOMEM)
+		control_fail(reply, 500, "out_of_memory", NULL, "%s", err->message);
+	else
+		control_fail(reply, 409, "refused", err->field, "%s", err->message);
+}
+
 void api_change(struct load_balancer *lb, const char *const *at, const json_t *patch,
 		struct control_reply *reply)
 {
 	struct error err = {0};
 	int r = overlay_change(lb, at, patch, &err);
 
-	if (r == 0)
-		return;
-	if (r == -EINVAL)
-		control_fail(reply, 400, "invalid", err.field, "%s", err.message);
-	else if (r == -ENOMEM)
-		control_fail(reply, 500, "out_of_memory", NULL, "%s", err.message);
-	else
-		control_fail(reply, 409, "refused", err.field, "%s", err.message);
+	if (r < 0)
+		api_refused(&err, r, reply);
 }
 
 bool api_needs_object(const struct control_request *request, struct control_reply *reply)

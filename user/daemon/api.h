@@ -70,6 +70,12 @@ const char *api_flow_state(uint32_t state); /* "syn-ack" */
 /* Merges into the overlay and answers {} or the error. */
 void api_change(struct load_balancer *lb, const char *const *at, const json_t *patch,
 		struct control_reply *reply);
+/* Answers that a change was refused, with its reason. */
+void api_refused(const struct error *err, int r, struct control_reply *reply);
+bool api_is_dry(const struct control_request *request);
+/* In place of api_change for a dry run: answers what would move, or the error. */
+void api_rehearse(struct load_balancer *lb, const char *const *at, const json_t *patch,
+		  struct control_reply *reply);
 /* True when the request has an object as its body; else the reply says so. */
 bool api_needs_object(const struct control_request *request, struct control_reply *reply);
 void api_not_found(struct control_reply *reply, const char *kind, const char *name);

@@ -113,6 +113,10 @@ static void change(struct load_balancer *lb, const struct control_request *reque
 	struct pool_entry *entry;
 	struct backend *backend;
 
+	if (api_is_dry(request)) {
+		api_rehearse(lb, at, patch, reply);
+		return;
+	}
 	api_change(lb, at, patch, reply);
 	entry = entry_find(lb, request->args[0]);
 	backend = entry ? pool_find(entry->pool, request->args[1]) : NULL;

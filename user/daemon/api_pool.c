@@ -64,12 +64,17 @@ void api_pools(void *ctx, const struct control_request *request, struct control_
 	reply->body = json_pack("{s:o}", "pools", list);
 }
 
-static void change(struct load_balancer *lb, const char *name, const json_t *patch,
-		   struct control_reply *reply)
+static void change(struct load_balancer *lb, const struct control_request *request,
+		   const json_t *patch, struct control_reply *reply)
 {
+	const char *name = request->args[0];
 	const char *const at[] = {"pools", name, NULL};
 	struct pool_entry *entry;
 
+	if (api_is_dry(request)) {
+		api_rehearse(lb, at, patch, reply);
+		return;
+	}
 	api_change(lb, at, patch, reply);
 	entry = entry_find(lb, name);
 	if (reply->status < 300 && entry)
@@ -89,7 +94,7 @@ void api_pool_get(void *ctx, const struct control_request *request, struct contr
 void api_pool_put(void *ctx, const struct control_request *request, struct control_reply *reply)
 {
 	if (api_needs_object(request, reply))
-		change(ctx, request->args[0], request->body, reply);
+		change(ctx, request, request->body, reply);
 }
 
 void api_pool_patch(void *ctx, const struct control_request *request, struct control_reply *reply)
@@ -97,13 +102,13 @@ void api_pool_patch(void *ctx, const struct control_request *request, struct con
 	if (!entry_find(ctx, request->args[0]))
 		api_not_found(reply, "pool", request->args[0]);
 	else if (api_needs_object(request, reply))
-		change(ctx, request->args[0], request->body, reply);
+		change(ctx, request, request->body, reply);
 }
 
 void api_pool_delete(void *ctx, const struct control_request *request, struct control_reply *reply)
 {
 	if (entry_find(ctx, request->args[0]))
-		change(ctx, request->args[0], json_null(), reply);
+		change(ctx, request, json_null(), reply);
 	else
 		api_not_found(reply, "pool", request->args[0]);
 }

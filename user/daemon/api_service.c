@@ -162,12 +162,17 @@ void api_service_get(void *ctx, const struct control_request *request, struct co
 		api_not_found(reply, "service", request->args[0]);
 }
 
-static void change(struct load_balancer *lb, const char *name, const json_t *patch,
-		   struct control_reply *reply)
+static void change(struct load_balancer *lb, const struct control_request *request,
+		   const json_t *patch, struct control_reply *reply)
 {
+	const char *name = request->args[0];
 	const char *const at[] = {"services", name, NULL};
 	const struct service_spec *service;
 
+	if (api_is_dry(request)) {
+		api_rehearse(lb, at, patch, reply);
+		return;
+	}
 	api_change(lb, at, patch, reply);
 	service = config_find_service(lb->config, name);
 	if (reply->status < 300 && service)
@@ -177,7 +182,7 @@ static void change(struct load_balancer *lb, const char *name, const json_t *pat
 void api_service_put(void *ctx, const struct control_request *request, struct control_reply *reply)
 {
 	if (api_needs_object(request, reply))
-		change(ctx, request->args[0], request->body, reply);
+		change(ctx, request, request->body, reply);
 }
 
 void api_service_patch(void *ctx, const struct control_request *request,
@@ -188,7 +193,7 @@ void api_service_patch(void *ctx, const struct control_request *request,
 	if (!config_find_service(lb->config, request->args[0]))
 		api_not_found(reply, "service", request->args[0]);
 	else if (api_needs_object(request, reply))
-		change(lb, request->args[0], request->body, reply);
+		change(lb, request, request->body, reply);
 }
 
 void api_service_delete(void *ctx, const struct control_request *request,
@@ -197,7 +202,7 @@ void api_service_delete(void *ctx, const struct control_request *request,
 	struct load_balancer *lb = ctx;
 
 	if (config_find_service(lb->config, request->args[0]))
-		change(lb, request->args[0], json_null(), reply);
+		change(lb, request, json_null(), reply);
 	else
 		api_not_found(reply, "service", request->args[0]);
 }

@@ -128,20 +128,39 @@ int overlay_save(const struct load_balancer *lb, const json_t *overlay, struct e
 	return 0;
 }
 
+/* The overlay with <patch> at <at>, and what it makes with the file. */
+static int change_copy(struct load_balancer *lb, const char *const *at, const json_t *patch,
+		       json_t *overlay, struct config **ret_config, struct error *err)
+{
+	json_t *wrapped = wrap(at, patch);
+	bool merged = overlay && wrapped && merge(overlay, wrapped) == 0;
+
+	json_decref(wrapped);
+	if (!merged)
+		return error_set(err, -ENOMEM, "", "out of memory");
+	*ret_config = overlay_build(lb->file, overlay, err);
+	return *ret_config ? 0 : err->code;
+}
+
+int overlay_rehearse(struct load_balancer *lb, const char *const *at, const json_t *patch,
+		     struct config **ret_config, struct error *err)
+{
+	json_t *overlay = json_deep_copy(lb->overlay);
+	int r = change_copy(lb, at, patch, overlay, ret_config, err);
+
+	json_decref(overlay);
+	return r;
+}
+
 int overlay_change(struct load_balancer *lb, const char *const *at, const json_t *patch,
 		   struct error *err)
 {
 	json_t *overlay = json_deep_copy(lb->overlay);
-	json_t *wrapped = wrap(at, patch);
 	struct config *config = NULL;
-	int r = -ENOMEM;
+	int r = change_copy(lb, at, patch, overlay, &config, err);
 
-	if (!overlay || !wrapped || merge(overlay, wrapped) < 0) {
-		(void)error_set(err, r, "", "out of memory");
-		goto out;
-	}
-	config = overlay_build(lb->file, overlay, err);
-	r = config ? overlay_save(lb, overlay, err) : err->code;
+	if (r == 0)
+		r = overlay_save(lb, overlay, err);
 	if (r < 0)
 		goto out;
 	r = apply_config(lb, config, err);
@@ -154,7 +173,6 @@ int overlay_change(struct load_balancer *lb, const char *const *at, const json_t
 	lb->overlay = json_incref(overlay);
 out:
 	config_free(config);
-	json_decref(wrapped);
 	json_decref(overlay);
 	return r;
 }

@@ -21,6 +21,9 @@ struct config *overlay_build(const struct doc *file, const json_t *overlay, stru
  */
 int overlay_change(struct load_balancer *lb, const char *const *at, const json_t *patch,
 		   struct error *err);
+/* What would come out of it; nothing is changed. The caller frees the configuration. */
+int overlay_rehearse(struct load_balancer *lb, const char *const *at, const json_t *patch,
+		     struct config **ret_config, struct error *err);
 int overlay_save(const struct load_balancer *lb, const json_t *overlay, struct error *err);
 
 #endif
