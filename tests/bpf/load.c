@@ -62,24 +62,32 @@ static int load_second(struct bpf_object *object, uint32_t max_flows)
 	return rc ? rc : bpf_object__load(object);
 }
 
-static void set_constants(const struct load_constants *constants)
+static void set_xdp(struct lb_xdp *object, const struct load_constants *constants, uint32_t dry)
 {
-	struct {
-		struct lb_xdp *xdp;
-		struct lb_tc *tc;
-	} both[] = {{xdp, tc}, {dry_xdp, dry_tc}};
+	object->rodata->max_flows = constants->max_flows;
+	object->rodata->reply_rate = constants->reply_rate;
+	object->rodata->reply_burst = constants->reply_burst;
+	object->rodata->dry = dry;
+}
 
-	for (uint32_t dry = 0; dry <= 1; dry++) {
-		both[dry].xdp->rodata->max_flows = constants->max_flows;
-		both[dry].xdp->rodata->reply_rate = constants->reply_rate;
-		both[dry].xdp->rodata->reply_burst = constants->reply_burst;
-		both[dry].xdp->rodata->dry = dry;
-		both[dry].tc->rodata->max_flows = constants->max_flows;
-		both[dry].tc->rodata->reply_rate = constants->reply_rate;
-		both[dry].tc->rodata->reply_burst = constants->reply_burst;
-		both[dry].tc->rodata->dry = dry;
-	}
+static void set_tc(struct lb_tc *object, const struct load_constants *constants, uint32_t dry)
+{
+	object->rodata->max_flows = constants->max_flows;
+	object->rodata->reply_rate = constants->reply_rate;
+	object->rodata->reply_burst = constants->reply_burst;
+	object->rodata->dry = dry;
+}
+
+static int set_constants(const struct load_constants *constants)
+{
+	if (!xdp || !tc || !dry_xdp || !dry_tc || !sweep)
+		return -ENOMEM;
+	set_xdp(xdp, constants, 0);
+	set_xdp(dry_xdp, constants, 1);
+	set_tc(tc, constants, 0);
+	set_tc(dry_tc, constants, 1);
 	sweep->rodata->max_flows = constants->max_flows;
+	return 0;
 }
 
 static int open_all(void)
@@ -114,9 +122,10 @@ int load_objects(const struct load_constants *constants, struct load_programs *r
 {
 	int rc = open_all();
 
+	if (rc == 0)
+		rc = set_constants(constants);
 	if (rc)
 		return rc;
-	set_constants(constants);
 	rc = load_all(constants->max_flows);
 	if (rc)
 		return rc;

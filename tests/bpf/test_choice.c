@@ -68,12 +68,12 @@ static void turns_are_exact(void **state)
 				world.backends[id].flags = LB_BACKEND_USED;
 		for (uint32_t n = 0; n < FLOWS; n++)
 			got[choose(n)]++;
-		for (uint16_t id = 1; id < COUNT(rows[i].shares); id++)
+		for (uint32_t id = 1; id < COUNT(rows[i].shares); id++)
 			if (got[id] != rows[i].shares[id])
 				run_fail("backend %u: expected %u of %d, got %u", id,
 					 rows[i].shares[id], FLOWS, got[id]);
-		for (uint16_t id = 1; id < COUNT(rows[i].shares); id++)
-			expect_live(id, &(struct counts){0, 0, rows[i].shares[id], 0, 0});
+		for (uint32_t id = 1; id < COUNT(rows[i].shares); id++)
+			expect_live((uint16_t)id, &(struct counts){0, 0, rows[i].shares[id], 0, 0});
 	}
 }
 

@@ -146,7 +146,12 @@ static struct conv limited(void **state, const struct mode *mode, const char *wh
 	world_reset(state);
 	run_row("%s, %s", mode->name, what);
 	conv = conv_of(mode);
-	forget_sources();
+	if (mode == modes)
+		forget_sources();
+	/* Of each mode another: what was counted of the last one's stays. */
+	conv.client.b[13] = (uint8_t)(mode - modes);
+	if (mode->forward == LB_FORWARD_NAT || mode->forward == LB_FORWARD_DSR)
+		conv.source = conv.client;
 	service = service_of(&conv);
 	service.rate_new = RATE;
 	service.rate_ticks = rate_ticks;
@@ -180,7 +185,7 @@ static void source_of_another_prefix_has_a_limit_of_its_own(void **state)
 		for (uint32_t k = 0; k < RATE; k++, conv.client_port++)
 			expect_open(&conv, LB_V_FORWARDED_NEW);
 		expect_open(&conv, LB_V_SOURCE_RATE);
-		conv.client.b[modes[i].client6 ? 13 : 14] ^= 0x80;
+		conv.client.b[modes[i].client6 ? 12 : 14] ^= 0x80;
 		expect_open(&conv, LB_V_FORWARDED_NEW);
 	}
 }

@@ -214,14 +214,14 @@ static void flood_ends_the_oldest_half_open_flow_only(void **state)
 		struct conv open[8];
 
 		use_ports(SNAT_FIRST, 20000);
-		for (uint16_t k = 0; k < COUNT(open); k++) {
+		for (uint32_t k = 0; k < COUNT(open); k++) {
 			open[k] = conv;
-			open[k].client_port = FIRST + k;
-			open[k].source_port = FIRST + k;
+			open[k].client_port = (uint16_t)(FIRST + k);
+			open[k].source_port = (uint16_t)(FIRST + k);
 			conv_open(&open[k]);
 		}
-		for (uint16_t k = 0; k < 5 * HALF; k++) {
-			conv.client_port = FIRST + 1000 + k;
+		for (uint32_t k = 0; k < 5 * HALF; k++) {
+			conv.client_port = (uint16_t)(FIRST + 1000 + k);
 			open_anywhere(&conv, conv.client_port);
 			conv.client_port -= HALF;
 			if (k >= HALF && conv_flow(&conv))
@@ -232,7 +232,7 @@ static void flood_ends_the_oldest_half_open_flow_only(void **state)
 				run_fail("flow %u of the flood went too early", k - HALF + 1);
 		}
 		expect_equal(world.meta->live_flows, HALF + COUNT(open));
-		for (uint16_t k = 0; k < COUNT(open); k++)
+		for (uint32_t k = 0; k < COUNT(open); k++)
 			conv_say(&open[k], BY_CLIENT, ACK, 20, LB_V_FORWARDED);
 		expect_equal(world.live[1].opened - world.live[1].closed, COUNT(open));
 		expect_equal(world.live[1].pending_in - world.live[1].pending_out, HALF);

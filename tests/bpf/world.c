@@ -216,16 +216,19 @@ void world_fill_bucket(void)
 
 static void clear_array(int fd, size_t size, uint32_t n)
 {
-	uint32_t *keys = calloc(n, sizeof(*keys));
-	char *values = calloc(n, size);
+	uint32_t *keys;
+	char *values;
 	uint32_t count = n;
 
+	if (!n)
+		return;
+	keys = calloc(n, sizeof(*keys));
+	values = calloc(n, size);
 	assert_non_null(keys);
 	assert_non_null(values);
 	for (uint32_t i = 0; i < n; i++)
 		keys[i] = i;
-	if (n)
-		assert_int_equal(bpf_map_update_batch(fd, keys, values, &count, NULL), 0);
+	assert_int_equal(bpf_map_update_batch(fd, keys, values, &count, NULL), 0);
 	free(keys);
 	free(values);
 }
