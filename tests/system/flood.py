@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Real connections, 20 ms from the balancer, while packets of nobody flood the same service.
+
+    far --- wire of 10 ms each way --- router --- balancer --- sink, then b1, b2
+    (b3)      (a process in sw)       (client)      (lb)
+
+The flood is made in the kernel (flood.bpf.c) next to the router, at no more than a million packets a
+second and a given share of a core. What the balancer forwards of it is dropped before the backends:
+they stand for servers that a flood of SYNs does not bother. Both cores are everybody's here.
+"""
+import collections
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from lab import BPF_SYSCALL, NO_CHECK, ROOT, VIP, config
+from property import PORTS, SERVER, UDP_PORT
+from tap import at_least, check, note, ok, wait_for
+
+SERVERS, FAR = ["b1", "b2"], "b3"
+NOTHING = b"nothing"
+FLOWS = 1000000  # the default
+REAL, BATCH = 200, 10
+KINDS = {"syn": ("nat", "SYN"), "udp": ("udp", "UDP"), "ack": ("dsr", "ACK")}
+SOL_TCP_INFO, TOTAL_RETRANS_AT = 11, 100  # <linux/tcp.h>
+ROUND, MOST_PPS, FRAME_LEN = 50000, 1e6, 54
+TRIES = 3  # of a datagram: with all queues full one may be lost, which breaks nothing
+
+# Frames between two interfaces, each as late as told: sys.argv: milliseconds, two names.
+WIRE = r"""
+import collections, select, socket, sys, time
+late, names = float(sys.argv[1]) / 1000, sys.argv[2:]
+ends = [socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) for _ in names]
+for end, name in zip(ends, names):
+    end.setsockopt(263, 23, 1)  # SOL_PACKET, PACKET_IGNORE_OUTGOING
+    end.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
+    end.bind((name, 0))
+queue = collections.deque()
+poll = select.poll()
+for end in ends:
+    end.setblocking(False)
+    poll.register(end, select.POLLIN)
+print("ready", flush=True)
+while True:
+    poll.poll(max((queue[0][0] - time.monotonic()) * 1000, 0) if queue else None)
+    now = time.monotonic()
+    for here, there in (ends, ends[::-1]):
+        try:
+            for _ in range(64):
+                queue.append((now + late, there, here.recv(2048)))
+        except OSError:
+            pass
+    while queue and queue[0][0] <= time.monotonic():
+        _, end, frame = queue.popleft()
+        try:
+            end.send(frame)
+        except OSError:
+            pass
+"""
+
+# Test runs of the pinned program until its input ends; then how many frames, and the seconds.
+GENERATOR = r"""
+import ctypes, os, select, socket, struct, sys, time
+path, link = sys.argv[1].encode(), sys.argv[2]
+syscall, size, batch, most, share = map(float, sys.argv[3:])
+libc = ctypes.CDLL(None, use_errno=True)
+def bpf(command, attr):
+    buffer = ctypes.create_string_buffer(attr, 128)
+    result = libc.syscall(ctypes.c_long(int(syscall)), command, buffer, 128)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "bpf")
+    return buffer.raw if command == 10 else result
+name = ctypes.create_string_buffer(path)
+fd = bpf(7, struct.pack("=QII", ctypes.addressof(name), 0, 0))  # BPF_OBJ_GET
+size, batch = int(size), int(batch)
+data = ctypes.create_string_buffer(size)
+md = ctypes.create_string_buffer(struct.pack("=6I", 0, size, 0, socket.if_nametoindex(link), 0, 0))
+run = struct.pack("=IIIIQQIIIIQQIII", fd, 0, size, 0, ctypes.addressof(data), 0, batch, 0, 24, 0,
+                  ctypes.addressof(md), 0, 2, 0, 64)  # BPF_F_TEST_XDP_LIVE_FRAMES
+sent, began = 0, time.monotonic()
+while not select.select([0], [], [], 0)[0]:
+    before = time.monotonic()
+    answer = bpf(10, run)  # BPF_PROG_TEST_RUN
+    busy = batch * struct.unpack_from("=I", answer, 36)[0] / 1e9  # the rest was waiting for RCU
+    sent += batch
+    time.sleep(max(before + max(busy / share, batch / most) - time.monotonic(), 0))
+print(sent, time.monotonic() - began, flush=True)
+"""
+
+
+def setup(hook):
+    def rows(port):
+        return {"algorithm": "round-robin", "health": NO_CHECK, "backends": [
+            {"address": f"10.0.1.{10 + int(n[1:])}:{port}", "name": n} for n in SERVERS]}
+
+    services = {"nat": ("tcp", "nat", PORTS["nat"]), "dsr": ("tcp", "dsr", PORTS["dsr"]),
+                "udp": ("udp", "nat", UDP_PORT)}
+    return config(hook, {name: rows(port) for name, (_, _, port) in services.items()},
+                  {name: {"listen": f"{VIP}:{port}", "protocol": protocol, "forward": mode,
+                          "pool": name, "flow-timeouts": {"syn": "2s", "udp-new": "2s"}}
+                   for name, (protocol, mode, port) in services.items()}, limits={"flows": FLOWS})
+
+
+# ---- The place -----------------------------------------------------------------------------------
+
+
+def run_ip(lab, name, *lines):
+    for line in lines:
+        lab.must(name, "ip", *line.split())
+
+
+def stretch(lab):
+    """The third server becomes the client, behind a wire of 10 ms."""
+    prefix = lab.prefix
+    run_ip(lab, FAR, "link set eth0 down", f"link add far type veth peer name w1 netns {prefix}-sw",
+           "link set far up", "addr add 10.9.0.2/24 dev far", "route add default via 10.9.0.1")
+    run_ip(lab, "client", f"link add r type veth peer name w2 netns {prefix}-sw", "link set r up",
+           "addr add 10.9.0.1/24 dev r")
+    run_ip(lab, "sw", "link set w1 up", "link set w2 up")
+    run_ip(lab, "lb", "route add 10.9.0.0/24 via 10.0.0.2")
+    for name, link in ((FAR, "far"), ("client", "r")):
+        lab.must(name, "ethtool", "-K", link, "tx", "off", "gro", "off")
+    lab.must("client", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0")
+    lab.must("lb", "ethtool", "-K", "cl0", "gro", "on")
+    wire = lab.popen("sw", sys.executable, "-c", WIRE, "10", "w1", "w2", stdout=-1, text=True)
+    wire.stdout.readline()
+
+
+def start_servers(lab):
+    for name in SERVERS:
+        lab.must(name, "ip", "addr", "add", f"{VIP}/32", "dev", "lo")
+        server = lab.popen(name, sys.executable, "-c", SERVER, name,
+                           ",".join(map(str, PORTS.values())), str(UDP_PORT), stdin=-1, stdout=-1,
+                           text=True)
+        server.stdout.readline()
+
+
+def sink(lab, directory):
+    """Where frames leave the balancer."""
+    compile_flood(lab, f"{directory}/sink.o", "SYN", 1)
+    lab.must("sw", "ip", "link", "set", "lb", "xdpdrv", "object", f"{directory}/sink.o", "program",
+             "sink")
+
+
+def compile_flood(lab, path, kind, port):
+    link = json.loads(lab.must("lb", "ip", "-j", "link", "show", "cl0"))[0]["address"]
+    mac = ",".join("0x" + byte for byte in link.split(":"))
+    vip = int.from_bytes(socket.inet_aton(VIP), "big")
+    subprocess.run(["clang", "-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall",
+                    "-Wno-address-of-packed-member", "-I",
+                    f"/usr/include/{os.uname().machine}-linux-gnu", f"-DKIND={kind}",
+                    f"-DDMAC={mac}", f"-DVIP={vip}U", f"-DPORT={port}", "-c",
+                    f"{ROOT}/tests/system/flood.bpf.c", "-o", path], check=True)
+
+
+Size = collections.namedtuple("Size", "seconds core_share")
+
+
+class Flood:
+    def __init__(self, lab, directory, kind, port, share):
+        self.lab, self.share, self.pin = lab, share, f"/sys/fs/bpf/lbd-flood-{lab.prefix}"
+        self.frames = self.seconds = 0
+        compile_flood(lab, f"{directory}/flood.o", kind, port)
+        subprocess.run(["bpftool", "prog", "loadall", f"{directory}/flood.o", self.pin],
+                       check=True, capture_output=True)
+
+    def __enter__(self):
+        self.process = self.lab.popen(
+            "client", sys.executable, "-c", GENERATOR, f"{self.pin}/flood", "eth0",
+            str(BPF_SYSCALL), str(FRAME_LEN), str(ROUND), str(MOST_PPS), str(self.share), stdin=-1,
+            stdout=-1, text=True)
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        words = self.process.stdout.read().split()
+        self.lab.end(self.process)
+        subprocess.run(["rm", "-r", self.pin], check=True)
+        self.frames, self.seconds = (int(words[0]), float(words[1])) if words else (0, 1)
+
+
+# ---- The clients ---------------------------------------------------------------------------------
+
+
+class Clients:
+    """Connections to one service: some that stay, and new ones all the time."""
+
+    def __init__(self, lab, service):
+        self.lab, self.udp = lab, service == "udp"
+        self.port = UDP_PORT if self.udp else PORTS[service]
+        self.held, self.broken = [], []
+        self.new = self.at_once = self.rounds = 0
+
+    def open(self, count):
+        """So many at a time: [(socket, was there at the first try)]; what they say after 3 s."""
+        kind = socket.SOCK_DGRAM if self.udp else socket.SOCK_STREAM
+        socks = [self.lab.socket(FAR, kind=kind) for _ in range(count)]
+        for sock in socks:
+            sock.setblocking(False)
+            sock.connect_ex((VIP, self.port))
+            if self.udp:
+                sock.send(b"name")
+        return socks, [self.first_try(sock, time.monotonic() + 3) for sock in socks]
+
+    def first_try(self, sock, deadline):
+        wanted = ([sock], []) if self.udp else ([], [sock])
+        if not any(select.select(*wanted, [], max(deadline - time.monotonic(), 0))):
+            return False
+        if self.udp or sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            return self.udp
+        info = sock.getsockopt(socket.IPPROTO_TCP, SOL_TCP_INFO, 104)
+        return int.from_bytes(info[TOTAL_RETRANS_AT:TOTAL_RETRANS_AT + 4], sys.byteorder) == 0
+
+    def hold(self, count):
+        for _ in range(0, count, 20):
+            socks, _ = self.open(20)
+            self.held += [[sock, b""] for sock in socks]
+        if self.udp:
+            for row in self.held:
+                row[1] = row[0].recv(64)
+        self.talk()
+
+    def talk(self):
+        """Each that stays asks for its backend's name, which must be the one it had."""
+        for row in self.held:
+            self.ask(row[0])
+        deadline = time.monotonic() + (1 if self.udp else 5)
+        for row in self.held:
+            answer = self.answer(row[0], deadline)
+            for _ in range(TRIES - 1 if self.udp and answer == NOTHING else 0):
+                self.ask(row[0])
+                answer = self.answer(row[0], time.monotonic() + 1)
+            if row[1] and row[1] != answer or answer.decode() not in SERVERS:
+                self.broken.append(f"{row[1]!r}, then {answer!r}")
+            row[1] = row[1] or answer
+        self.rounds += 1
+
+    def ask(self, sock):
+        try:
+            sock.send(b"name" if self.udp else b"n")
+        except OSError as error:
+            self.broken.append(f"send: {error}")
+
+    def answer(self, sock, deadline):
+        if not select.select([sock], [], [], max(deadline - time.monotonic(), 0))[0]:
+            return NOTHING
+        try:
+            return sock.recv(64)
+        except OSError as error:
+            return str(error).encode()
+
+    def run(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.talk()
+            socks, good = self.open(BATCH)
+            self.new, self.at_once = self.new + len(good), self.at_once + sum(good)
+            for sock in socks:
+                sock.close()
+
+    def close(self):
+        for sock, _ in self.held:
+            sock.close()
+
+
+# ---- One flood -----------------------------------------------------------------------------------
+
+
+def flows(lbd):
+    return lbd.get("/v1/status")["kernel_path"]["flows"]
+
+
+def memory_kb(pid):
+    """Of its own: the maps, which it has mapped, are there whole from the start."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
+
+
+def verdicts(lbd):
+    return {name: count["packets"] for name, count in
+            lbd.get("/v1/stats")["verdicts"].items()}
+
+
+def forwarded(after, before):
+    return sum(after[name] - before.get(name, 0) for name in ("forwarded_new", "untracked"))
+
+
+def test_kind(lab, lbd, directory, kind, size):
+    service, word = KINDS[kind]
+    label = f"{lab.profile}: {word} flood of {service}"
+    clients = Clients(lab, service)
+    clients.hold(REAL)
+    check(f"{label}: before it {REAL} connections talk", (len(clients.held), clients.broken),
+          (REAL, []))
+    before, base, memory = verdicts(lbd), flows(lbd), memory_kb(lbd.process.pid)
+    with Flood(lab, directory, word, clients.port, size.core_share) as flood:
+        clients.run(size.seconds)
+    sent = forwarded(verdicts(lbd), before)
+    note(f"{label}: {flood.frames / flood.seconds / 1e6:.2f} Mpps for {flood.seconds:.0f} s, "
+         f"{sent / max(flood.frames, 1):.0%} of it forwarded; {clients.at_once} of {clients.new} "
+         f"new ones at once, {clients.rounds} rounds")
+    at_least(f"{label}: at least 50,000 of its packets a second are forwarded",
+             sent / flood.seconds, 50000)
+    check(f"{label}: none of the {REAL} connections breaks", clients.broken[:5], [])
+    at_least(f"{label}: 99% of new ones are there at the first try",
+             clients.at_once / max(clients.new, 1), 0.99)
+    base += clients.new  # theirs stay for a while
+    ok(f"{label}: the records it took come back", wait_for(lambda: flows(lbd) <= base, 15, 0.2),
+       f"expected at most {base} records, got {flows(lbd)}")
+    clients.talk()
+    check(f"{label}: and all connections talk still", clients.broken[:5], [])
+    audit = lbd.api("POST", "/v1/audit")[1]
+    ok(f"{label}: drift is 0", audit["drift"] == 0 and audit["settled"],
+       [row for row in audit["backends"] if row["drift"]])
+    grown = memory_kb(lbd.process.pid) - memory
+    ok(f"{label}: lbd has not grown by a megabyte", grown < 1024, f"grown by {grown} kB")
+    clients.close()
+
+
+def run(lab, hook, kinds, size):
+    with tempfile.TemporaryDirectory() as directory:
+        stretch(lab)
+        start_servers(lab)
+        sink(lab, directory)
+        with lab.lbd(setup(hook)) as lbd:
+            wait_for(lambda: all(Clients(lab, "nat").open(2)[1]))
+            lbd.api("POST", "/v1/audit")  # takes its memory the first time
+            for kind in kinds:
+                test_kind(lab, lbd, directory, kind, size)
