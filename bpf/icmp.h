@@ -86,6 +86,8 @@ static __always_inline bool quote_read_v6(struct ctx_kind *ctx, struct quote *qu
 		return false;
 	__builtin_memcpy(&key->daddr, &ip->saddr, sizeof(key->daddr));
 	__builtin_memcpy(&key->saddr, &ip->daddr, sizeof(key->saddr));
+	if (ip_is_v4(&key->saddr) || ip_is_v4(&key->daddr))
+		return false;
 	quote->proto = ip->nexthdr;
 	quote->l4 = quote->ip + sizeof(*ip);
 	return true;

@@ -202,6 +202,9 @@ static __always_inline __u32 packet_parse_v6(struct ctx_kind *ctx, struct packet
 		return LB_V_NOT_IP;
 	__builtin_memcpy(&pkt->key.saddr, &ip->saddr, sizeof(pkt->key.saddr));
 	__builtin_memcpy(&pkt->key.daddr, &ip->daddr, sizeof(pkt->key.daddr));
+	/* Never on the wire (RFC 6890 table 20), and here they mean IPv4. */
+	if (ip_is_v4(&pkt->key.saddr) || ip_is_v4(&pkt->key.daddr))
+		return LB_V_NOT_HANDLED;
 	pkt->v6 = true;
 	pkt->key.proto = ip->nexthdr;
 	pkt->ttl = ip->hop_limit;
