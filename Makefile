@@ -123,7 +123,7 @@ test-kernel: all $(BPF_TESTS) ## the same on Linux 6.1 and 6.12, in emulated mac
 	$(Q)LBD_BUILD=$(B) tests/kernel/run $(BPF_TESTS) $(wildcard tests/kernel/test_*)
 
 soak: all ## the long runs
-	$(Q)LBD_BUILD=$(B) tests/run $(wildcard tests/system/soak_*.py)
+	$(Q)LBD_BUILD=$(B) LBD_TIME_LIMIT=1800 tests/run $(wildcard tests/system/soak_*.py)
 
 bench: all ## side-by-side measurements against plain routing, nftables, haproxy, nginx
 	$(Q)tools/bootstrap build test bench

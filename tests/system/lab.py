@@ -273,6 +273,7 @@ class Lbd:
         self.file = f"{self.directory}/lbd.yaml"
         self.log_path = f"{self.directory}/log"
         self.process = None
+        self.program = f"{BUILD}/lbd"
         self.looked_at = 0  # this much of the log
         self.write_config(config)
 
@@ -317,7 +318,7 @@ class Lbd:
 
     def spawn(self, *extra):
         with open(self.log_path, "ab") as log:
-            self.process = self.lab.popen("lb", f"{BUILD}/lbd", "-c", self.file, *extra,
+            self.process = self.lab.popen("lb", self.program, "-c", self.file, *extra,
                                           stdout=log, stderr=log)
 
     def start(self):
