@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 
 import mapsum
@@ -127,14 +128,24 @@ def test_monitor():
         check("... also by Last-Event-ID", stream(lbd, events[2]["seq"])[:1], [events[3]])
         ok("a number that lbd never gave begins with the oldest",
            stream(lbd, 10 ** 9)[0]["seq"] == 1, stream(lbd, 10 ** 9))
-        readers = [monitor(lbd) for _ in range(16)]
-        ok("17 readers at once are one too many", wait_for(
-            lambda: lbd.lbadm("monitor", "--count", "1").returncode == 1))
+        readers = [open_stream(lbd) for _ in range(16)]
+        done = lbd.lbadm("monitor", "--count", "1", "--after", "0")
+        ok("a 17th reader is refused, with the reason",
+           done.returncode == 1 and "16 streams are open" in done.stderr, done.stderr)
         for reader in readers:
-            reader.kill()
-            reader.communicate()
-        check("when they are gone there is room again", wait_for(
-            lambda: lbd.lbadm("monitor", "--count", "1", "--after", "0").returncode == 0), True)
+            reader.close()
+        ok("when they are gone there is room again", wait_for(
+            lambda: lbd.lbadm("monitor", "--count", "1", "--after", "0").returncode == 0))
+
+
+def open_stream(lbd):
+    """A reader whose stream has begun."""
+    reader = socket.socket(socket.AF_UNIX)
+    reader.settimeout(10)
+    reader.connect(lbd.socket)
+    reader.sendall(b"GET /v1/events HTTP/1.1\r\nHost: lbd\r\n\r\n")
+    reader.recv(4096)
+    return reader
 
 
 def stream(lbd, last):
