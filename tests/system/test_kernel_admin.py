@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What the operator of the kernel path does and sees: audit, kill, allow and deny, rates, counts."""
 import os
+import socket
+import sys
 
 from build import SLOW
 from crowd import fill
 from lab import NO_CHECK, VIP, VIP6, Lab, config, pool
 from tap import at_most, check, main, ok, wait_for
+from test_modes import ECHO, ECHO_SERVER, backend_address, join
 from traffic import ask, connect, hold, names, outcome, release
 
 ALL = ["b1", "b2", "b3"]
@@ -274,6 +277,82 @@ def test_snat(lab, lbd, hook):
         release(held)
 
 
+# ---- UDP -----------------------------------------------------------------------------------------
+
+def udp_pool(v6):
+    return {"algorithm": "round-robin", "health": NO_CHECK, "backends": [
+        {"address": join(backend_address(n, v6), ECHO), "name": n} for n in ALL]}
+
+
+def is_refused(sock):
+    """ICMP may be lost: to be asked again."""
+    try:
+        sock.send(b"two")
+        sock.recv(100)
+    except ConnectionRefusedError:
+        return True
+    except TimeoutError:
+        return False
+    return False
+
+
+def test_udp(lab, lbd, hook):
+    servers = [lab.popen(n, sys.executable, "-c", ECHO_SERVER, n, stdout=-1, text=True)
+               for n in ALL]
+    for server in servers:
+        server.stdout.readline()
+    for vip, v6 in ((VIP, False), (VIP6, True)):
+        check(f"{hook}: a UDP service is added by lbadm at {vip}",
+              (lbd.api("PUT", "/v1/pools/echo", udp_pool(v6))[0],
+               done(lbd, "service", "add", "echo", "--listen", join(vip, ECHO), "--protocol", "udp",
+                    "--pool", "echo")), (200, (0, "")))
+        with lab.socket(family=socket.AF_INET6 if v6 else socket.AF_INET,
+                        kind=socket.SOCK_DGRAM) as sock:
+            sock.settimeout(1)
+            sock.connect((vip, ECHO))
+            sock.send(b"one")
+            name = sock.recv(100).split()[0].decode()
+            client = join(CLIENT6 if v6 else CLIENT, sock.getsockname()[1])
+            flow, = lbd.get("/v1/flows?service=echo")["flows"]
+            check(f"{hook}: the flow list shows a UDP flow at {vip}",
+                  [flow[key] for key in ("client", "vip", "protocol", "state", "backend")],
+                  [client, join(vip, ECHO), "udp", "udp-open",
+                   join(backend_address(name, v6), ECHO)])
+            check(f"{hook}: it is counted as its service's, at {vip}",
+                  lbd.get("/v1/services/echo")["open"], 1)
+            check(f"{hook}: it can be ended at {vip}",
+                  lbd.lbadm_json("flow", "kill", "--client", client), {"count": 1})
+            sock.settimeout(0.1)
+            ok(f"{hook}: its client is told that the port is unreachable, at {vip}",
+               wait_for(lambda: is_refused(sock), 1.5))
+        lbd.lbadm("service", "remove", "echo")
+        lbd.lbadm("pool", "remove", "echo")
+    for server in servers:
+        lab.end(server)
+
+
+def test_rate_by_prefix(lab, lbd, hook):
+    """Two sources of one /24 share its limit; alone each has its own."""
+    lab.must("client", "ip", "addr", "add", "10.0.0.3/24", "dev", "eth0")
+
+    def tries(source, port, count_of):
+        good = 0
+        for _ in range(count_of):
+            with lab.socket() as sock:
+                sock.settimeout(0.2)
+                sock.bind((source, 0))
+                good += sock.connect_ex((VIP, port)) == 0
+        return good
+
+    for service, port, rate, expected in (("web", 80, "4/1h/24", (4, 0)),
+                                          ("other", 81, "4/1h/32", (4, 4))):
+        check(f"{hook}: service set {service} --rate {rate} is done",
+              done(lbd, "service", "set", service, "--rate", rate), (0, ""))
+        check(f"{hook}: two sources have {expected} of 6 with {rate}",
+              (tries(CLIENT, port, 6), tries("10.0.0.3", port, 6)), expected)
+        lbd.lbadm("service", "set", service, "--rate", "none")
+
+
 # ---- Numbers -------------------------------------------------------------------------------------
 
 def test_numbers(lab, lbd, hook):
@@ -340,10 +419,12 @@ def test_million():
 
 def test_hook(profile, hook):
     with Lab(profile) as lab:
+        if profile == "xdp":
+            lab.take_xdp_tx()  # a RST goes back by XDP_TX
         with lab.lbd(setup(hook)) as lbd:
             for test in (test_audit, test_flow_kill, test_backend_kill, test_removed_service,
                          test_prefixes, test_live_connections_stay, test_rate, test_no_flow,
-                         test_dry_run, test_snat, test_numbers):
+                         test_rate_by_prefix, test_udp, test_dry_run, test_snat, test_numbers):
                 test(lab, lbd, hook)
 
 

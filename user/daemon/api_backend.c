@@ -49,6 +49,8 @@ static json_t *counts_json(struct pool_entry *entry, const struct backend *backe
 	uint64_t opened = __atomic_load_n(&live->opened, __ATOMIC_RELAXED) +
 			  __atomic_load_n(&live->proxy_opened, __ATOMIC_RELAXED);
 	uint64_t open = live_open(live);
+	uint64_t latency = __atomic_load_n(&live->latency_us, __ATOMIC_RELAXED);
+	uint64_t syn = __atomic_load_n(&live->syn_us, __ATOMIC_RELAXED); /* the kernel path's */
 	uint64_t failed = __atomic_load_n(&live->failed, __ATOMIC_RELAXED) +
 			  __atomic_load_n(&live->proxy_failed, __ATOMIC_RELAXED);
 
@@ -58,7 +60,7 @@ static json_t *counts_json(struct pool_entry *entry, const struct backend *backe
 			 (json_int_t)opened, "closed", (json_int_t)(opened - open), "failed",
 			 (json_int_t)failed, "bytes_in", (json_int_t)(in + traffic.in.bytes),
 			 "bytes_out", (json_int_t)(out + traffic.out.bytes), "latency_us",
-			 (json_int_t)__atomic_load_n(&live->latency_us, __ATOMIC_RELAXED));
+			 (json_int_t)(latency ? latency : syn));
 }
 
 json_t *api_backend_json(struct pool_entry *entry, struct backend *backend)
