@@ -2,14 +2,11 @@
 /* Two CPUs at once: one flow for one key, and counts that are exact when all is over. */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <string.h>
 
+#include "race.h"
 #include "talk.h"
 
-#define CPUS	  2
 #define FLOWS	  4096 /* a quarter may be half-open */
 #define SAME_SYNS 500  /* each on two CPUs */
 #define STORM	  8000 /* packets of one CPU */
@@ -19,77 +16,7 @@
 #define TIMEOUT_NS 100000000000ULL
 #define SILENCE_NS 200000000000ULL
 
-/* One CPU runs XDP and the other TC. */
-static const struct hook hook_mixed = {.name = "mixed", .xdp = true};
-
-struct runner {
-	pthread_t thread;
-	int number;
-	uint32_t seed;
-	const struct hook *hook;
-	int (*each)(struct runner *runner, uint32_t round);
-	uint32_t rounds;
-	int error;
-};
-
-/* Rounds begin together on both CPUs: each waits for the other. */
-static atomic_uint arrived;
-static bool in_step;
-
 /* ---- Running ------------------------------------------------------------------------------- */
-
-static int stay_on(int cpu)
-{
-	cpu_set_t here;
-
-	CPU_ZERO(&here);
-	CPU_SET(cpu, &here);
-	return sched_setaffinity(0, sizeof(here), &here);
-}
-
-static void wait_for_the_other(uint32_t round)
-{
-	uint32_t spins = 0;
-
-	atomic_fetch_add(&arrived, 1);
-	while (atomic_load(&arrived) < CPUS * (round + 1))
-		if (++spins > 10000)
-			sched_yield(); /* the other one may wait for this very CPU */
-}
-
-static void *run_rounds(void *arg)
-{
-	struct runner *runner = arg;
-
-	runner->error = stay_on(runner->number);
-	for (uint32_t round = 0; round < runner->rounds; round++) {
-		if (in_step)
-			wait_for_the_other(round);
-		/* An error is kept, and the other CPU not left waiting. */
-		if (runner->error == 0)
-			runner->error = runner->each(runner, round);
-	}
-	return NULL;
-}
-
-static void race(int (*each)(struct runner *, uint32_t), uint32_t rounds, bool step)
-{
-	struct runner runners[CPUS];
-
-	atomic_store(&arrived, 0);
-	in_step = step;
-	for (int i = 0; i < CPUS; i++) {
-		runners[i] = (struct runner){.number = i, .seed = 77U + i, .each = each};
-		runners[i].rounds = rounds;
-		runners[i].hook = world.hook != &hook_mixed ? world.hook : i ? &hook_tc : &hook_xdp;
-		expect_equal(pthread_create(&runners[i].thread, NULL, run_rounds, &runners[i]), 0);
-	}
-	for (int i = 0; i < CPUS; i++)
-		pthread_join(runners[i].thread, NULL);
-	for (int i = 0; i < CPUS; i++)
-		if (runners[i].error)
-			run_fail("CPU %d: %s", i, strerror(-runners[i].error));
-}
 
 static int say(const struct runner *runner, const struct talk *talk, enum speaker speaker,
 	       const struct segment *segment)
@@ -167,41 +94,6 @@ static void end_all(void)
 	world_sweep();
 }
 
-/* No record is lost, and none was given back twice: the ring and the unused end hold each once. */
-static void expect_every_record_back(void)
-{
-	static bool seen[FLOWS];
-	const struct lb_meta *meta = world.meta;
-
-	memset(seen, 0, sizeof(seen));
-	expect_equal(meta->free_tail - meta->free_head + world.max_flows - meta->fresh,
-		     world.max_flows);
-	for (uint64_t ticket = meta->free_head; ticket < meta->free_tail; ticket++) {
-		uint32_t at = (uint32_t)(ticket % world.max_flows);
-		uint64_t cell = 0;
-		uint32_t record;
-
-		expect_equal(bpf_map_lookup_elem(world.free, &at, &cell), 0);
-		record = (uint32_t)cell;
-		expect_equal(cell, LB_FREE_CELL(ticket, record));
-		if (record >= meta->fresh || seen[record])
-			run_fail("record %u is in the ring of free ones twice, or never was used",
-				 record);
-		seen[record] = true;
-	}
-}
-
-static void expect_no_lock_held(void)
-{
-	for (uint32_t i = 0; i < LB_INDEX_LOCKS; i++) {
-		uint64_t lock = 1;
-
-		expect_equal(bpf_map_lookup_elem(world.locks, &i, &lock), 0);
-		if (lock)
-			run_fail("lock %u of the index was not given back", i);
-	}
-}
-
 /* ---- The same SYN -------------------------------------------------------------------------- */
 
 static int same_syn(struct runner *runner, uint32_t round)
@@ -277,7 +169,7 @@ static void one_client_port_on_two_cpus_gets_two_backends(void **state)
 		expect_equal(sum.pending_in - sum.pending_out, new_flows);
 		expect_rows_fit_records();
 	}
-	expect_no_lock_held();
+	race_expect_no_lock_held();
 }
 
 /* ---- Storms -------------------------------------------------------------------------------- */
@@ -389,8 +281,8 @@ static void expect_exact_after(int (*each)(struct runner *, uint32_t), uint64_t 
 			run_fail("the test is wrong: no flow was ever open");
 		expect_equal(sum.closed, sum.opened);
 		expect_equal(sum.pending_out, sum.pending_in);
-		expect_every_record_back();
-		expect_no_lock_held();
+		race_expect_every_record_back();
+		race_expect_no_lock_held();
 	}
 }
 
