@@ -172,7 +172,7 @@ static void look_at_backend(int fd, const struct lb_backend *row, unsigned forwa
 	if (!if_indextoname(route.ifindex, facts->ifname))
 		return;
 	facts->mtu = mtu_of(facts->ifname);
-	facts->neighbour = neighbour_state(fd, route.ifindex, route.hop);
+	neighbour_ask(fd, route.ifindex, route.hop, &facts->neighbour);
 }
 
 /* Clients come in at the interfaces that lead to no backend; one-armed, at the same. */

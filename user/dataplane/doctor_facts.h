@@ -10,6 +10,7 @@
 
 #include "dataplane/doctor.h"
 #include "dataplane/hook.h"
+#include "dataplane/neighbour.h"
 
 /* As "ethtool -k" shows them. */
 struct offloads {
@@ -65,9 +66,9 @@ struct backend_facts {
 	char address[ADDR_TEXT_LEN];
 	char hop[ADDR_TEXT_LEN]; /* next hop: a gateway, or itself */
 	char ifname[16];	 /* "": no route */
-	uint16_t neighbour;	 /* NUD_*; 0: none */
-	uint32_t mtu;		 /* of the interface */
-	uint32_t overhead;	 /* of its tunnel */
+	struct neighbour_seen neighbour;
+	uint32_t mtu;	   /* of the interface */
+	uint32_t overhead; /* of its tunnel */
 	bool is_dsr;
 };
 

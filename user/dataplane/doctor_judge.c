@@ -255,15 +255,17 @@ static const struct diagnosis local_vip = {
 
 static void judge_neighbour(const struct backend_facts *backend, const struct report_to *to)
 {
-	const char *what = backend->neighbour & NUD_FAILED ? "does not answer"
-			   : backend->neighbour		   ? "was asked and has not answered"
-							   : "nobody asked for it";
+	uint16_t state = backend->neighbour.state;
+	const char *what = state & NUD_FAILED ? "does not answer"
+			   : state	      ? "was asked and has not answered"
+					      : "nobody asked for it";
 	char object[96];
 
-	if (backend->neighbour & NUD_GOOD)
+	/* A managed one is asked again by the kernel, and is stale for seconds in between. */
+	if (state & NUD_GOOD || (state & NUD_STALE && backend->neighbour.managed))
 		return;
 	(void)snprintf(object, sizeof(object), "%.24s (%.60s)", backend->name, backend->hop);
-	if (backend->neighbour & NUD_STALE)
+	if (state & NUD_STALE)
 		tell(to, finding_of(&stale, object, "the neighbour entry is stale"),
 		     "ip neigh replace %s dev %s use managed", backend->hop, backend->ifname);
 	else

@@ -15,26 +15,41 @@
 
 static void read_state(void *ctx, const struct nlmsghdr *message)
 {
-	if (message->nlmsg_type == RTM_NEWNEIGH &&
-	    message->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ndmsg)))
-		*(uint16_t *)ctx = ((const struct ndmsg *)NLMSG_DATA(message))->ndm_state;
+	const struct ndmsg *header = NLMSG_DATA(message);
+	struct neighbour_seen *seen = ctx;
+	const void *data;
+	uint32_t flags = 0;
+
+	if (message->nlmsg_type != RTM_NEWNEIGH ||
+	    message->nlmsg_len < NLMSG_LENGTH(sizeof(*header)))
+		return;
+	data = netlink_find(message, sizeof(*header), NDA_FLAGS_EXT, sizeof(flags));
+	if (data)
+		memcpy(&flags, data, sizeof(flags));
+	seen->state = header->ndm_state;
+	seen->managed = flags & NTF_EXT_MANAGED;
 }
 
-uint16_t neighbour_state(int fd, uint32_t ifindex, const uint8_t hop[static 16])
+void neighbour_ask(int fd, uint32_t ifindex, const uint8_t hop[static 16],
+		   struct neighbour_seen *ret_seen)
 {
 	struct ndmsg header = {.ndm_family = route_family(hop), .ndm_ifindex = (int)ifindex};
 	struct netlink_request request;
-	uint16_t state = 0;
 
+	*ret_seen = (struct neighbour_seen){0};
 	netlink_begin(&request, RTM_GETNEIGH, 0, &header, sizeof(header));
 	route_put_ip(&request, NDA_DST, hop);
-	return netlink_ask(fd, &request, read_state, &state) == 0 ? state : 0;
+	if (netlink_ask(fd, &request, read_state, ret_seen) != 0)
+		*ret_seen = (struct neighbour_seen){0};
 }
 
 /* An entry that the operator made is not ours to manage: it would lose its permanence. */
 static bool is_permanent(int fd, uint32_t ifindex, const uint8_t hop[static 16])
 {
-	return neighbour_state(fd, ifindex, hop) & (NUD_PERMANENT | NUD_NOARP);
+	struct neighbour_seen seen;
+
+	neighbour_ask(fd, ifindex, hop, &seen);
+	return seen.state & (NUD_PERMANENT | NUD_NOARP);
 }
 
 /* Managed or, with <managed> false, left to the kernel's usual care again. */

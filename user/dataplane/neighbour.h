@@ -35,8 +35,15 @@ void neighbours_fini(struct neighbours *neighbours); /* those installed stay */
 void neighbours_want(struct neighbours *neighbours, const struct wanted *wanted);
 /* Installs up to NEIGHBOUR_STEP that were not asked for yet; returns whether some are left. */
 bool neighbours_step(struct neighbours *neighbours);
-/* NUD_* of the entry, 0: there is none. */
-uint16_t neighbour_state(int fd, uint32_t ifindex, const uint8_t hop[static 16]);
+
+struct neighbour_seen {
+	uint16_t state; /* NUD_*; 0: there is none */
+	bool managed;	/* the kernel keeps it resolved */
+};
+
+/* What the kernel has now. */
+void neighbour_ask(int fd, uint32_t ifindex, const uint8_t hop[static 16],
+		   struct neighbour_seen *ret_seen);
 void neighbours_routes_changed(struct neighbours *neighbours);
 
 #endif

@@ -242,8 +242,8 @@ void programs_fini(struct programs *programs)
 /* What a run writes while it goes: a live packet on the same CPU has its own. */
 static bool is_scratch(const char *name)
 {
-	static const char *const names[] = {"lb_packet", "lb_scratch", "lb_answer",
-					    "lb_bucket", "lb_told",    "lb_trace"};
+	static const char *const names[] = {"lb_packet", "lb_scratch", "lb_answer", "lb_bucket",
+					    "lb_told",	 "lb_trace",   "lb_icmp"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		if (strcmp(name, names[i]) == 0)

@@ -277,21 +277,26 @@ static void the_way_to_a_backend_is_resolved_and_wide_enough(void **state)
 	static const struct {
 		const char *ifname;
 		uint16_t neighbour;
+		bool managed;
 		uint32_t mtu, overhead;
 		const char *says;
 	} rows[] = {
-		{"eth1", NUD_REACHABLE, 1500, 0, ""},
-		{"eth1", NUD_PERMANENT, 1500, 0, ""},
-		{"eth1", NUD_STALE, 1500, 0,
+		{"eth1", NUD_REACHABLE, false, 1500, 0, ""},
+		{"eth1", NUD_PERMANENT, false, 1500, 0, ""},
+		{"eth1", NUD_STALE, false, 1500, 0,
 		 "problem neighbour_stale: ip neigh replace 10.0.9.1 dev eth1 use managed\n"},
-		{"eth1", NUD_FAILED, 1500, 0,
+		{"eth1", NUD_STALE, true, 1500, 0, ""},
+		{"eth1", NUD_FAILED, true, 1500, 0,
 		 "problem neighbour: ip neigh replace 10.0.9.1 dev eth1 use managed\n"},
-		{"eth1", 0, 1500, 0,
+		{"eth1", NUD_FAILED, false, 1500, 0,
 		 "problem neighbour: ip neigh replace 10.0.9.1 dev eth1 use managed\n"},
-		{"", 0, 0, 0, "problem route: ip route get 10.0.9.1\n"},
-		{"eth1", NUD_REACHABLE, 1500, 28, "problem mtu: ip link set dev eth1 mtu 1528\n"},
-		{"eth1", NUD_REACHABLE, 1528, 28, ""},
-		{"eth1", NUD_REACHABLE, 1400, 0, ""},
+		{"eth1", 0, false, 1500, 0,
+		 "problem neighbour: ip neigh replace 10.0.9.1 dev eth1 use managed\n"},
+		{"", 0, false, 0, 0, "problem route: ip route get 10.0.9.1\n"},
+		{"eth1", NUD_REACHABLE, false, 1500, 28,
+		 "problem mtu: ip link set dev eth1 mtu 1528\n"},
+		{"eth1", NUD_REACHABLE, false, 1528, 28, ""},
+		{"eth1", NUD_REACHABLE, false, 1400, 0, ""},
 	};
 
 	(void)state;
@@ -299,7 +304,7 @@ static void the_way_to_a_backend_is_resolved_and_wide_enough(void **state)
 		struct backend_facts backend = {.name = "b1",
 						.address = "10.0.1.11",
 						.hop = "10.0.9.1",
-						.neighbour = rows[i].neighbour,
+						.neighbour = {rows[i].neighbour, rows[i].managed},
 						.mtu = rows[i].mtu,
 						.overhead = rows[i].overhead};
 
