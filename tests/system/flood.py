@@ -304,8 +304,8 @@ def test_kind(lab, lbd, directory, kind, size):
     note(f"{label}: {flood.frames / flood.seconds / 1e6:.2f} Mpps for {flood.seconds:.0f} s, "
          f"{sent / max(flood.frames, 1):.0%} of it forwarded; {clients.at_once} of {clients.new} "
          f"new ones at once, {clients.rounds} rounds")
-    at_least(f"{label}: at least 50,000 of its packets a second are forwarded",
-             sent / flood.seconds, 50000)
+    at_least(f"{label}: at least 10,000 of its packets a second are forwarded",
+             sent / flood.seconds, 10000)
     check(f"{label}: none of the {REAL} connections breaks", clients.broken[:5], [])
     at_least(f"{label}: 99% of new ones are there at the first try",
              clients.at_once / max(clients.new, 1), 0.99)
