@@ -210,7 +210,12 @@ static inline void sync_one(struct dataplane *dp, uint32_t weight)
 					 .proto = LB_PROTO_TCP,
 					 .pool = 3,
 					 .name = "front"};
-	const struct wanted wanted = {&service, 1, &pool, 1, &backend, 1};
+	const struct wanted wanted = {.services = &service,
+				      .n_services = 1,
+				      .pools = &pool,
+				      .n_pools = 1,
+				      .backends = &backend,
+				      .n_backends = 1};
 	struct error err = {0};
 
 	assert_int_equal(dataplane_sync(dp, &wanted, &err), 0);
