@@ -223,6 +223,21 @@ static __always_inline void open_undo(struct lb_flow *flow, __u32 record)
 	record_put(record);
 }
 
+/*
+ * A flow that could not be indexed. The sweep sees it since it is half-open, and may have killed or
+ * ended it: who moves its state accounts for it.
+ */
+static __always_inline void open_abandon(struct lb_flow *flow, __u32 record, __u32 generation)
+{
+	for (int i = 0; i < LB_CAS_TRIES; i++) {
+		__u64 word = READ_ONCE(flow->word);
+
+		if (LB_FLOW_GENERATION(word) != generation ||
+		    LB_FLOW_STATE(word) <= LB_FLOW_CLAIMED || flow_release(record, flow, word))
+			return;
+	}
+}
+
 static __always_inline void open_pool(struct scratch *scratch, const struct lb_service *service,
 				      const struct lb_flow_key *key, bool untracked)
 {
@@ -245,11 +260,13 @@ VERIFIED_ALONE __u32 open_record(struct lb_flow *flow, const struct packet *pkt,
 				 const struct lb_service *service)
 {
 	struct scratch *scratch = scratch_get();
+	__u32 generation;
 	__u32 verdict;
 	int error;
 
 	if (!flow || !pkt || !service || !scratch)
 		return LB_V_INTERNAL;
+	generation = LB_FLOW_GENERATION(flow->word);
 	flow_fill_client(flow, pkt, service);
 	open_pool(scratch, service, &pkt->key, false);
 	verdict = open_reverse(flow, &scratch->choice, pkt->record, service);
@@ -258,11 +275,9 @@ VERIFIED_ALONE __u32 open_record(struct lb_flow *flow, const struct packet *pkt,
 		error = open_forward(flow, pkt);
 		if (!error)
 			return LB_V_FORWARDED_NEW;
-		if (error == -EAGAIN)
-			return LB_V_BAD_STATE; /* who ended it undid the rest */
-		flow_unindex(flow, pkt->record, flow->word, true);
-		choice_refund(&scratch->choice);
-		verdict = error == -ENOSPC ? LB_V_TABLE_FULL : LB_V_BAD_STATE;
+		if (error != -EAGAIN) /* else who ended it undid the rest */
+			open_abandon(flow, pkt->record, generation);
+		return error == -ENOSPC ? LB_V_TABLE_FULL : LB_V_BAD_STATE;
 	}
 	open_undo(flow, pkt->record);
 	return verdict;
