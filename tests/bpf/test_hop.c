@@ -79,7 +79,7 @@ static void make_doubtful(struct lb_flow *flow, enum reason reason)
 		flow->to_backend.asked_at -= world.meta->hop_ttl;
 		flow->to_client.asked_at -= world.meta->hop_ttl;
 	} else if (reason == ROUTES_CHANGED) {
-		world.meta->hops_changed = world_now();
+		world.meta->hops_changed = flow->seen; /* the kernel's own clock */
 	} else if (reason == FLOW_SILENT) {
 		flow->seen -= world.second;
 	} else {
