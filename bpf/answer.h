@@ -156,6 +156,21 @@ static __always_inline __u32 l4_check_at(const struct packet *pkt)
 					     : offsetof(struct tcphdr, check);
 }
 
+/* bpf_csum_diff() takes 512 bytes at most before Linux 6.13 (net/core/filter.c). */
+#define SUM_MOST 512
+
+/* The sum of <len> bytes, rounded up to whole words, which are 0 behind the end. */
+static __always_inline __s64 sum_long(__u8 *data, __u32 len, __u32 seed)
+{
+	__u32 rest = (len + 3) & 0x3fc;
+	__s64 sum;
+
+	if (rest <= SUM_MOST)
+		return bpf_csum_diff(NULL, 0, (void *)data, rest & 0x3fc, seed);
+	sum = bpf_csum_diff(NULL, 0, (void *)data, SUM_MOST, seed);
+	return bpf_csum_diff(NULL, 0, (void *)(data + SUM_MOST), (rest - SUM_MOST) & 0x1fc, sum);
+}
+
 /*
  * Puts into the answer what makes a device that finishes the checksum of the old segment leave the
  * answer right: the device sums from <start> to the end and writes the complement at <at>.
@@ -172,7 +187,7 @@ static __always_inline void answer_seed(struct answer *answer, __u32 start, __u3
 	place = (void *)&answer->data[at];
 	right = *place;
 	*place = 0;
-	sum = bpf_csum_diff(NULL, 0, (void *)&answer->data[start], (end - start + 3) & 0x3fc, 0);
+	sum = sum_long(&answer->data[start], end - start, 0);
 	*place = ~checksum_fold(checksum_fold(sum & 0xffffffff) + (__u32)right);
 }
 
@@ -241,7 +256,7 @@ static __always_inline void answer_fill_icmp(const struct packet *pkt, struct an
 	__s64 sum = pkt->v6 ? pseudo_sum(pkt, IPPROTO_ICMPV6, ICMP_HEAD + quote) : 0;
 
 	*icmp = *head;
-	sum = bpf_csum_diff(NULL, 0, (void *)icmp, (ICMP_HEAD + quote + 3) & 0x3fc, sum);
+	sum = sum_long((void *)icmp, ICMP_HEAD + quote, sum);
 	icmp->check = ~checksum_fold(checksum_fold(sum & 0xffffffff));
 }
 
