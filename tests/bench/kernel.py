@@ -5,7 +5,7 @@ import subprocess
 from contextlib import contextmanager
 
 from bulk import Bulk
-from lab import BUILD, VIP, Lab, config
+from lab import VIP, Lab, config, nat
 from table import RUNS, Table
 
 CLIENT, BACKEND = "10.0.0.2", "10.0.1.11"
