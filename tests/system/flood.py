@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 
+from build import SLOW
 from lab import BPF_SYSCALL, NO_CHECK, ROOT, VIP, config
 from property import PORTS, SERVER, UDP_PORT
 from tap import at_least, check, note, ok, wait_for
@@ -318,7 +319,9 @@ def test_kind(lab, lbd, directory, kind, size):
     ok(f"{label}: drift is 0", audit["drift"] == 0 and audit["settled"],
        [row for row in audit["backends"] if row["drift"]])
     grown = memory_kb(lbd.process.pid) - memory
-    ok(f"{label}: lbd has not grown by a megabyte", grown < 1024, f"grown by {grown} kB")
+    # What is given back a sanitizer keeps for a while, to see it used.
+    ok(f"{label}: lbd has not grown by a megabyte", grown < 1024 or SLOW > 1,
+       f"grown by {grown} kB")
     clients.close()
 
 
