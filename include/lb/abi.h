@@ -489,7 +489,8 @@ struct lb_traffic {
 	X(NO_NEIGHBOUR, "no_neighbour", "dropped: the link address of a dsr backend is not known") \
 	X(DENIED, "denied", "dropped: the source's prefix is denied") \
 	X(SOURCE_RATE, "source_rate", "dropped: the source opens new flows too fast") \
-	X(INTERNAL, "internal", "passed: a helper or map failed that cannot fail")
+	X(INTERNAL, "internal", \
+	  "a helper or map failed that should not: passed, or dropped if half rewritten")
 
 enum lb_verdict {
 #define LB_VERDICT_ENUM(name, text, words) LB_V_##name,
