@@ -199,7 +199,7 @@ class Lab:
         for link in ("cl0", "be0"):
             self.must("lb", "ethtool", "-K", link, "tx", state)
 
-    def take_xdp_tx(self):
+    def take_xdp_tx(self, name="client", link="eth0"):
         """Frames that XDP sends back where they came from: to a peer without an XDP program of its
         own they go only together with others (veth_xdp_flush, drivers/net/veth.c)."""
         program = f"{self.run_dir}/pass.o"
@@ -207,8 +207,7 @@ class Lab:
                 'char _license[] __attribute__((section("license"), used)) = "GPL";\n')
         subprocess.run(["clang", "-O2", "-target", "bpf", "-xc", "-c", "-", "-o", program],
                        input=text, text=True, check=True)
-        self.must("client", "ip", "link", "set", "eth0", "xdpdrv", "object", program, "section",
-                  "xdp")
+        self.must(name, "ip", "link", "set", link, "xdpdrv", "object", program, "section", "xdp")
 
     def attached(self, link):
         """What sees the packets that come in at a link of the balancer: {"xdp"|"tcx"|"tc": ids}."""

@@ -64,7 +64,9 @@ ANSWERS = {
              {"name": "a1", "address": "10.0.1.11:8080", "share_before": 1, "share_after": 0.5}]}]},
     ("GET", "/v1/config"): {"workers": 2},
     ("POST", "/v1/config/reload"): {"changes": ["pool 'web': algorithm"], "kept": ["web1: weight"]},
-    ("PUT", "/v1/interfaces/eth0"): {"name": "eth0", "hook": "tc", "why": "virtio_net"},
+    ("PUT", "/v1/interfaces/eth0"): {"interfaces": [
+        {"name": "eth1", "hook": "native", "why": "as configured"},
+        {"name": "eth0", "hook": "tc", "why": "virtio_net"}]},
 }
 REFUSAL = {"error": {"code": "not_found", "message": "there is no pool 'none'", "field": "pool"}}
 

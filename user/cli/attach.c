@@ -2,6 +2,23 @@
 #include "cli/request.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* The row of this interface in the answer; NULL: it is not there, as in a dry run. */
+static const json_t *row_of(const json_t *answer, const char *ifname)
+{
+	const json_t *rows = json_object_get(answer, "interfaces");
+	json_t *row;
+	size_t i;
+
+	json_array_foreach ((json_t *)rows, i, row) {
+		const char *name = json_string_value(json_object_get(row, "name"));
+
+		if (name && strcmp(name, ifname) == 0)
+			return row;
+	}
+	return NULL;
+}
 
 static enum cli_exit attach(const struct call *call)
 {
@@ -19,8 +36,9 @@ static enum cli_exit attach(const struct call *call)
 	if (call->json) {
 		print_json(answer);
 	} else {
-		const char *hook = json_string_value(json_object_get(answer, "hook"));
-		const char *why = json_string_value(json_object_get(answer, "why"));
+		const json_t *row = row_of(answer, call->args[0]);
+		const char *hook = json_string_value(json_object_get(row, "hook"));
+		const char *why = json_string_value(json_object_get(row, "why"));
 
 		printf("attached to '%s'%s%s%s%s\n", call->args[0], hook ? " at hook " : "",
 		       hook ? hook : "", why ? ": " : "", why ? why : "");

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "dataplane/doctor_facts.h"
 #include "dataplane/link.h"
 
 /* ---- The list ------------------------------------------------------------------------------ */
@@ -99,12 +100,32 @@ static int unknown_interface(const char *ifname, struct error *err)
 			 names);
 }
 
+/* What GRO merged is not linear, so generic XDP copies it, or is not asked at all. */
+static void warn_of_gro(struct attachment *attachment)
+{
+	const char *ifname = attachment->spec.name;
+	struct offloads offloads;
+
+	offloads_ask(ifname, &offloads);
+	if (!offloads.gro)
+		return;
+	(void)snprintf(attachment->why, sizeof(attachment->why),
+		       "as configured; but GRO is on, and generic XDP loses packets that it "
+		       "merges: 'ethtool -K %s gro off'",
+		       ifname);
+	log_warning("hook generic on '%s': GRO is on, and packets that it merges are lost; "
+		    "'ethtool -K %s gro off' turns it off",
+		    ifname, ifname);
+}
+
 static void choose(struct attachment *attachment)
 {
 	struct hook_facts facts;
 
 	attachment->hook = attachment->spec.hook;
 	(void)snprintf(attachment->why, sizeof(attachment->why), "as configured");
+	if (attachment->hook == HOOK_GENERIC)
+		warn_of_gro(attachment);
 	if (attachment->spec.hook != HOOK_AUTO)
 		return;
 	hook_ask(attachment->spec.name, attachment->ifindex, &facts);
@@ -176,7 +197,7 @@ static int change_hook(struct dataplane *dp, struct attachment *old, struct atta
 
 static bool same_place(const struct attachment *old, const struct attachment *new)
 {
-	return old->hook == new->hook && old->ifindex == new->ifindex &&link_alive(old);
+	return link_alive(old) && old->hook == new->hook && old->ifindex == new->ifindex;
 }
 
 static int attach(struct dataplane *dp, struct attachment *new, struct error *err)
@@ -205,6 +226,28 @@ static int attach(struct dataplane *dp, struct attachment *new, struct error *er
 	return rc;
 }
 
+static void say_gone(struct attachment *attachment)
+{
+	log_warning("interface '%s' is gone; attached again when it returns",
+		    attachment->spec.name);
+	(void)snprintf(attachment->why, sizeof(attachment->why),
+		       "the interface is gone; attached again when it returns");
+	attachment->ifindex = 0;
+}
+
+/* One that lbd was attached to before is no slip of the pen: the others do not wait for it. */
+static bool await_return(struct dataplane *dp, const struct interface_spec *iface)
+{
+	struct attachment *old = find(dp, iface->name);
+
+	if (!old)
+		return false;
+	old->spec = *iface;
+	old->asked = true;
+	say_gone(old);
+	return true;
+}
+
 int dataplane_attach(struct dataplane *dp, const struct interface_spec *iface, struct error *err)
 {
 	struct attachment new = {.spec = *iface, .fd = -1, .asked = true};
@@ -212,7 +255,7 @@ int dataplane_attach(struct dataplane *dp, const struct interface_spec *iface, s
 
 	new.ifindex = if_nametoindex(iface->name);
 	if (new.ifindex == 0)
-		return unknown_interface(iface->name, err);
+		return await_return(dp, iface) ? 0 : unknown_interface(iface->name, err);
 	choose(&new);
 	rc = attach(dp, &new, err);
 	if (rc == 0)
@@ -250,7 +293,8 @@ void attachments_refresh(struct dataplane *dp)
 
 		if (link_alive(attachment))
 			continue;
-		attachment->ifindex = 0;
+		if (attachment->ifindex)
+			say_gone(attachment);
 		if (attachment->asked && if_nametoindex(attachment->spec.name))
 			lost[n_lost++] = attachment->spec;
 	}
