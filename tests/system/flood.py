@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Real connections, 20 ms from the balancer, while packets of nobody flood the same service.
 
-    far --- wire of 10 ms each way --- router --- balancer --- sink, then b1, b2
-    (b3)      (a process in sw)       (client)      (lb)
+    far --- wire of 10 ms each way --- router --- cl0  balancer  be0 --- sink, then b1, b2
+    (b3)      (a process in sw)       (client) -- fl0    (lb)
+                                        flood
 
 The flood is made in the kernel (flood.bpf.c) next to the router, at no more than a million packets a
 second and a given share of a core. What the balancer forwards of it is dropped before the backends:
@@ -19,7 +20,7 @@ import tempfile
 import time
 
 from build import SLOW
-from lab import BPF_SYSCALL, NO_CHECK, ROOT, VIP, config
+from lab import BPF_SYSCALL, NO_CHECK, ROOT, VIP, config, interfaces
 from property import PORTS, SERVER, UDP_PORT
 from tap import at_least, check, note, ok, wait_for
 
@@ -104,7 +105,8 @@ def setup(hook):
     return config(hook, {name: rows(port) for name, (_, _, port) in services.items()},
                   {name: {"listen": f"{VIP}:{port}", "protocol": protocol, "forward": mode,
                           "pool": name, "flow-timeouts": {"syn": "2s", "udp-new": "2s"}}
-                   for name, (protocol, mode, port) in services.items()}, limits={"flows": FLOWS})
+                   for name, (protocol, mode, port) in services.items()}, limits={"flows": FLOWS},
+                  interfaces=interfaces(hook) + [{"name": "fl0", "hook": hook}])
 
 
 # ---- The place -----------------------------------------------------------------------------------
@@ -132,6 +134,18 @@ def stretch(lab):
     wire.stdout.readline()
 
 
+def flood_way(lab):
+    """The flood's own way in, so that it and real packets do not wait in one queue of 256 frames.
+    XDP sends a frame to the receiver's queue of the CPU it runs on (veth_xdp_xmit, drivers/net/
+    veth.c): with one for each, who fills it empties it next, and it never overflows."""
+    run_ip(lab, "client", f"link add fl type veth peer name fl0 netns {lab.prefix}-lb",
+           "link set fl up")
+    run_ip(lab, "lb", "link set fl0 up")
+    lab.must("lb", "ethtool", "-K", "fl0", "gro", "on")
+    for name, link in (("lb", "fl0"), ("sw", "lb")):
+        lab.must(name, "ethtool", "-L", link, "rx", str(os.sysconf("SC_NPROCESSORS_CONF")))
+
+
 def start_servers(lab):
     for name in SERVERS:
         lab.must(name, "ip", "addr", "add", f"{VIP}/32", "dev", "lo")
@@ -149,7 +163,7 @@ def sink(lab, directory):
 
 
 def compile_flood(lab, path, kind, port):
-    link = json.loads(lab.must("lb", "ip", "-j", "link", "show", "cl0"))[0]["address"]
+    link = json.loads(lab.must("lb", "ip", "-j", "link", "show", "fl0"))[0]["address"]
     mac = ",".join("0x" + byte for byte in link.split(":"))
     vip = int.from_bytes(socket.inet_aton(VIP), "big")
     subprocess.run(["clang", "-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall",
@@ -172,7 +186,7 @@ class Flood:
 
     def __enter__(self):
         self.process = self.lab.popen(
-            "client", sys.executable, "-c", GENERATOR, f"{self.pin}/flood", "eth0",
+            "client", sys.executable, "-c", GENERATOR, f"{self.pin}/flood", "fl",
             str(BPF_SYSCALL), str(FRAME_LEN), str(ROUND), str(MOST_PPS), str(self.share), stdin=-1,
             stdout=-1, text=True)
         return self
@@ -328,6 +342,7 @@ def test_kind(lab, lbd, directory, kind, size):
 def run(lab, hook, kinds, size):
     with tempfile.TemporaryDirectory() as directory:
         stretch(lab)
+        flood_way(lab)
         start_servers(lab)
         sink(lab, directory)
         with lab.lbd(setup(hook)) as lbd:

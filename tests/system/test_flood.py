@@ -5,9 +5,8 @@ import flood
 from lab import Lab
 from tap import main
 
-# Half a core of two, which the tests and their hosts share. So few are new in 3 s that one moment
-# in which a queue of the lab overflows is several of a hundred.
-SIZE = flood.Size(seconds=3, core_share=0.5, at_once=0.9)
+# Half a core of two, which the tests and their hosts share.
+SIZE = flood.Size(seconds=3, core_share=0.5, at_once=0.99)
 
 
 def test_xdp():
