@@ -3,7 +3,7 @@
  * Packets made inside the kernel, for measuring what becomes of them.
  *
  * Every run writes the whole frame again: neither what an earlier run changed nor what a recycled
- * page held is seen. Source port and address walk over <flows> flows.
+ * page held is seen.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -13,12 +13,9 @@
 
 #include "pktgen.h"
 
-#define PORT_AT	    34 /* of the source port in the frame */
-#define CHECKSUM_AT 50
-#define IP_CHECK_AT 24
-#define HOST_AT	    29 /* the last byte of the source address */
+#define SKIPS 8
 
-const volatile struct pktgen_settings settings = {.flows = 1};
+const volatile struct pktgen_settings settings = {.flows = 1, .len = 60};
 __u32 next;
 
 struct {
@@ -42,25 +39,52 @@ static __always_inline __u16 folded(__u32 sum)
 	return (__u16)~sum;
 }
 
+static __always_inline __u32 flow_in_turn(void)
+{
+	__u32 flow = next++;
+
+	if (next >= settings.flows)
+		next = 0;
+	return flow;
+}
+
+/*
+ * All flows before any of them again, neighbours in time being none in memory: a linear
+ * congruential generator visits each number below a power of two once (Hull and Dobell, 1962), and
+ * at most half of the numbers are skipped for being none of a flow.
+ */
+static __always_inline __u32 flow_at_random(void)
+{
+#pragma unroll
+	for (int i = 0; i < SKIPS; i++) {
+		next = (next * 1664525 + 1013904223) & settings.mask;
+		if (next < settings.flows)
+			return next;
+	}
+	return next - settings.flows;
+}
+
 static __always_inline int write_frame(void *data, void *end)
 {
-	__u16 port = bpf_htons(FIRST_PORT + next % PORTS);
-	__u32 host = next / PORTS;
+	__u32 flow = settings.mask ? flow_at_random() : flow_in_turn();
+	__u16 port = bpf_htons(FIRST_PORT + flow % PORTS);
+	__u32 host = flow / PORTS;
 	__u32 host_sum = bpf_htons(host);
+	__u32 words = settings.len / 8;
 
-	if (data + FRAME_LEN > end)
+	if (data + settings.len > end)
 		return -1;
 #pragma unroll
-	for (int i = 0; i < FRAME_LEN / 8; i++)
-		*(__u64 *)(data + i * 8) = settings.frame[i];
-	*(__u32 *)(data + FRAME_LEN - 4) = (__u32)settings.frame[FRAME_LEN / 8];
-	*(__u8 *)(data + HOST_AT) += host;
-	*(__u16 *)(data + IP_CHECK_AT) = folded(settings.ip_sum + host_sum);
-	*(__u16 *)(data + PORT_AT) = port;
-	*(__u16 *)(data + CHECKSUM_AT) = folded(settings.tcp_sum + host_sum + port);
-	next += settings.stride;
-	if (next >= settings.flows)
-		next -= settings.flows;
+	for (int i = 0; i < FRAME_WORDS; i++) {
+		if (i < words)
+			*(__u64 *)(data + i * 8) = settings.frame[i];
+	}
+	*(__u32 *)(data + settings.len - 4) = (__u32)settings.frame[words];
+	*(__u8 *)(data + settings.host_at) += host;
+	*(__u16 *)(data + settings.port_at) = port;
+	*(__u16 *)(data + settings.check_at) = folded(settings.l4_sum + host_sum + port);
+	if (settings.ip_check_at)
+		*(__u16 *)(data + settings.ip_check_at) = folded(settings.ip_sum + host_sum);
 	return 0;
 }
 
@@ -72,13 +96,16 @@ int generate(struct xdp_md *ctx)
 	return XDP_TX;
 }
 
-/* A tunnel's outer header of the run before goes; that costs the tunnel some nanoseconds more. */
+/*
+ * A tunnel's outer header of the run before goes. That costs some nanoseconds, which are the
+ * generator's: with <shrink>, the run with the empty program pays for a move by nothing as well.
+ */
 SEC("xdp")
 int xdp_into(struct xdp_md *ctx)
 {
-	int grown = (int)(ctx->data_end - ctx->data) - FRAME_LEN;
+	int grown = (int)(ctx->data_end - ctx->data) - (int)settings.len;
 
-	if (grown > 0 && bpf_xdp_adjust_head(ctx, grown))
+	if ((grown || settings.shrink) && bpf_xdp_adjust_head(ctx, grown))
 		return XDP_ABORTED;
 	if (write_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end) == 0)
 		bpf_tail_call(ctx, &xdp_target, 0);

@@ -125,7 +125,7 @@ def proxy(helpers):
     user = Table("the user part of it", "us")
     speed = Table("requests per second, the machine shared with client and backends", "1000/s",
                   1000, 1)
-    with Lab("tc", len(NAMES), "lbench") as lab, lab.lbd(services()) as lbd:
+    with Lab("tc", len(NAMES)) as lab, lab.lbd(services()) as lbd:
         pids = {"lbd http": lbd.process.pid, "lbd tcp relay": lbd.process.pid}
         pids["HAProxy http"] = start_haproxy(lab, "HAProxy http", "http",
                                              "http-reuse always").pid
