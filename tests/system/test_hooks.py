@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Where the kernel path hangs: each hook with one and two arms, auto, interfaces that go and come,
 others' programs, other namespaces."""
+import contextlib
 import os
+import socket
 import subprocess
 import time
 
@@ -15,6 +17,7 @@ TWO = f"{VIP}:80"
 ONE = "10.0.9.100:80"  # of the client's second link, which is behind the backends' switch
 EACH = {name: 2 for name in ALL}
 MEGABYTE = os.urandom(1 << 20)
+ETH_P_IP = 0x0800
 BACK_S = 1.5  # attached again: an event, so far below any interval
 PASS = 'int pass(void *c) { return %d; }\nchar _license[] __attribute__((section("license"), ' \
        'used)) = "GPL";\n'
@@ -239,6 +242,44 @@ def test_absent_at_start(lab, lbd, hook):
     check(f"{hook}: and has its traffic", share(lab, TWO, 6), EACH)
 
 
+# ---- The outer source of tunnels -----------------------------------------------------------------
+
+def outer_source(lab):
+    """The source of the tunnel packets that a connection attempt makes; "none" if there are none."""
+    with lab.socket("b1", socket.AF_PACKET, socket.SOCK_RAW) as tap:
+        tap.bind(("eth0", ETH_P_IP))
+        tap.settimeout(0.3)
+        with lab.socket() as client:
+            client.setblocking(False)
+            client.connect_ex((VIP, 80))
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    frame = tap.recv(2048)
+                    if frame[23] == socket.IPPROTO_IPIP:
+                        return socket.inet_ntoa(frame[26:30])
+    return "none"
+
+
+def test_source(lab, hook):
+    """lbd starts before the machine has its address towards the backends, and its address moves."""
+    if lab.profile == "xdp":
+        lab.take_xdp_tx()
+    lab.must("lb", "ip", "addr", "del", "10.0.1.1/24", "dev", "be0")
+    tunnel = setup(("cl0", hook), ("be0", hook))
+    tunnel["pools"]["web"]["backends"] = tunnel["pools"]["web"]["backends"][:1]
+    tunnel["services"] = {"two": {**nat(TWO, "web"), "forward": "ipip"}}
+    with lab.lbd(tunnel) as lbd:
+        check(f"{hook}: while the way to a tunnel's backend is not known no packet leaves",
+              outer_source(lab), "none")
+        check(f"{hook}: and the client is told", outcome(lab, TWO, 0.5), "refused")
+        for address in ("10.0.1.1", "10.0.1.9"):
+            lab.must("lb", "ip", "addr", "add", f"{address}/24", "dev", "be0")
+            ok(f"{hook}: when {address} is added, tunnels come from it",
+               wait_for(lambda: outer_source(lab) == address, 3), outer_source(lab))
+            lab.must("lb", "ip", "addr", "del", f"{address}/24", "dev", "be0")
+    lab.must("lb", "ip", "addr", "add", "10.0.1.1/24", "dev", "be0")
+
+
 # ---- Namespaces ----------------------------------------------------------------------------------
 
 def test_namespace(lab, lbd):
@@ -270,6 +311,7 @@ def test_xdp():
         for hook in ("native", "generic"):
             test_arms(lab, hook, hook)
         test_generic_gro(lab)
+        test_source(lab, "native")
         test_links(lab, "native", test_foreign_xdp)
 
 
@@ -278,6 +320,7 @@ def test_tc():
         add_arm(lab)
         test_arms(lab, "tc", "tc")
         test_auto(lab)
+        test_source(lab, "tc")
         test_links(lab, "tc", test_foreign_tc)
 
 

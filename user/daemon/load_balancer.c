@@ -57,8 +57,9 @@ static void on_watch(struct source *source)
 {
 	struct load_balancer *lb = container_of(source, struct load_balancer, watch);
 
-	source->ready &= ~(unsigned)LOOP_READ; /* on_watch reads until EAGAIN */
-	dataplane_on_watch(lb->dataplane);
+	source->ready &= ~(unsigned)LOOP_READ;
+	if (dataplane_on_watch(lb->dataplane))
+		loop_run_again(lb->loop, source); /* no event tells of what was not read */
 }
 
 /* ---- Adoption ------------------------------------------------------------------------------- */

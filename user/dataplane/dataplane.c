@@ -10,7 +10,6 @@
 #include "dataplane/lock.h"
 #include "dataplane/log_libbpf.h"
 #include "dataplane/meta.h"
-#include "dataplane/netlink.h"
 #include "dataplane/requirements.h"
 #include "dataplane/state.h"
 
@@ -132,8 +131,7 @@ static void start(struct dataplane *dp)
 	sync_init(&dp->sync, &kernel_map_ops, &dp->maps, &view);
 	dp->sync.tick_ns = dp->maps.meta->tick_ns;
 	neighbours_init(&dp->neighbours);
-	dp->watch_fd = netlink_open(NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_ROUTE |
-							   RTMGRP_IPV6_ROUTE);
+	dp->watch_fd = watch_open();
 	if (dp->watch_fd < 0)
 		log_warning("cannot watch routes and interfaces: %s", strerror(-dp->watch_fd));
 }
@@ -242,7 +240,8 @@ static void change_flag(struct dataplane *dp, uint16_t backend, uint32_t flag, b
 
 void dataplane_set_eligible(struct dataplane *dp, uint16_t backend, bool eligible)
 {
-	change_flag(dp, backend, LB_BACKEND_ELIGIBLE, eligible);
+	if (sync_source_allows(&dp->sync, backend, eligible) || !eligible)
+		change_flag(dp, backend, LB_BACKEND_ELIGIBLE, eligible);
 }
 
 void dataplane_set_kill(struct dataplane *dp, uint16_t backend, bool kill)
@@ -259,4 +258,5 @@ void dataplane_heartbeat(struct dataplane *dp)
 {
 	meta_beat(dp->maps.meta);
 	(void)neighbours_step(&dp->neighbours);
+	(void)sync_sources_step(&dp->sync, false);
 }

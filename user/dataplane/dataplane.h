@@ -56,12 +56,13 @@ void dataplane_heartbeat(struct dataplane *dataplane); /* about once a second */
 int dataplane_sweep(struct dataplane *dataplane);
 
 /*
- * Routes, neighbours and interfaces change: when the descriptor is readable, call on_watch. It
- * makes the kernel path ask for next hops again and attaches to interfaces that came back
- * (dataplane_refresh does the latter at once). -1: there is nothing to watch.
+ * Routes, neighbours, addresses and interfaces change: when the descriptor is readable, call
+ * on_watch. It makes the kernel path ask for next hops and for tunnels' sources again, and attaches
+ * to interfaces that came back (dataplane_refresh does the latter at once). -1: there is nothing to
+ * watch.
  */
 int dataplane_watch_fd(const struct dataplane *dataplane);
-void dataplane_on_watch(struct dataplane *dataplane);
+bool dataplane_on_watch(struct dataplane *dataplane); /* whether there is more: call again */
 void dataplane_refresh(struct dataplane *dataplane);
 
 /* Attaching what is attached already by us adopts it and replaces its program. */

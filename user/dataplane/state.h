@@ -63,6 +63,9 @@ void attachments_fini(struct dataplane *dataplane); /* stays attached */
 /* Re-creates what this process attached and the kernel lost with its device. */
 void attachments_refresh(struct dataplane *dataplane);
 
+/* Descriptor that is readable when links, addresses, routes or neighbours change, or -errno. */
+int watch_open(void);
+
 void insight_fini(struct dataplane *dataplane);
 
 #endif

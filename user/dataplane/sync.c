@@ -94,6 +94,7 @@ static int load(struct sync *sync)
 	if (rc == 0)
 		rc = sync_prefixes_load(sync);
 	sync->loaded = rc == 0;
+	sync_sources_changed(sync); /* while nobody looked */
 	return rc;
 }
 

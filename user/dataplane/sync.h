@@ -17,6 +17,15 @@
 #include "dataplane/map_ops.h"
 #include "dataplane/wanted.h"
 
+/* Sources of tunnels asked for in one step, so that the control thread is not held up. */
+#define SYNC_SOURCE_STEP 1024
+
+enum sync_tunnel {
+	SYNC_NO_TUNNEL,
+	SYNC_TUNNEL,	      /* packets to the backend go by a tunnel */
+	SYNC_TUNNEL_ELIGIBLE, /* ... and it is to be eligible, once a source is known */
+};
+
 /* A CPU that read the old table word is done with the old region by then. */
 #define SYNC_RETIRE_MS 100
 
@@ -41,7 +50,9 @@ struct sync {
 	uint32_t n_services;
 	struct prefix_entry *prefixes; /* sorted by key */
 	uint32_t n_prefixes;
-	uint32_t tick_ns; /* of the kernel's clock, in which rates are written */
+	uint8_t tunnels[LB_MAX_BACKENDS]; /* enum sync_tunnel, by id */
+	uint32_t source_next;		  /* the id to ask a source for; 0: all were asked */
+	uint32_t tick_ns;		  /* of the kernel's clock, in which rates are written */
 };
 
 void sync_init(struct sync *sync, const struct map_ops *ops, void *ctx,
@@ -50,6 +61,15 @@ void sync_fini(struct sync *sync);
 /* -EINVAL before anything is written when <wanted> contradicts itself; another error may leave a
  * part written, which the next call completes. */
 int sync_write(struct sync *sync, const struct wanted *wanted, struct error *err);
+
+/*
+ * Our addresses or routes may have changed: sources of tunnels are asked again, some with each
+ * step; with <missing_only> those that are not known.
+ */
+void sync_sources_changed(struct sync *sync);
+int sync_sources_step(struct sync *sync, bool missing_only);
+/* Notes that the backend shall be eligible or not; false: it cannot be yet. */
+bool sync_source_allows(struct sync *sync, uint16_t id, bool eligible);
 
 /* The seed of a pool's flow hash: a function of its name alone, so that two lbds agree. */
 uint64_t sync_pool_seed(const char *name);

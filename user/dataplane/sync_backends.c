@@ -13,16 +13,30 @@ static const struct lb_backend *row(const struct sync *sync, uint16_t id)
 	return &sync->view.backends[id];
 }
 
-static uint32_t wanted_flags(const struct wanted_backend *wanted)
+static bool may_be_eligible(const struct wanted_backend *wanted, const struct lb_backend *there)
+{
+	return wanted->eligible && !wanted->tombstone && !sync_source_missing(wanted, there);
+}
+
+static uint32_t wanted_flags(const struct wanted_backend *wanted, const struct lb_backend *body)
 {
 	if (wanted->tombstone)
 		return LB_BACKEND_TOMBSTONE;
-	return LB_BACKEND_USED | (wanted->eligible ? LB_BACKEND_ELIGIBLE : 0);
+	return LB_BACKEND_USED | (may_be_eligible(wanted, body) ? LB_BACKEND_ELIGIBLE : 0);
+}
+
+/* The row is this backend, perhaps with another weight or name, and not another one's. */
+static bool same_identity(const struct lb_backend *current, const struct lb_backend *body)
+{
+	return (current->flags & PRESENT) && current->pool == body->pool &&
+	       current->port == body->port && current->zone == body->zone &&
+	       memcmp(&current->addr, &body->addr, sizeof(body->addr)) == 0;
 }
 
 static void body_of(const struct sync *sync, const struct wanted_backend *wanted,
 		    struct lb_backend *ret_body)
 {
+	static const struct lb_ip unknown;
 	const struct lb_backend *current = row(sync, wanted->id);
 	struct lb_backend body = {
 		.port = wanted->addr.port,
@@ -38,16 +52,9 @@ static void body_of(const struct sync *sync, const struct wanted_backend *wanted
 	if (wanted->tombstone)
 		body.source = current->source;
 	else if (wanted->tunnel)
-		(void)sync->ops->source(sync->ctx, &body.addr, &body.source);
+		sync_source_of(sync, same_identity(current, &body) ? &current->source : &unknown,
+			       &body);
 	*ret_body = body;
-}
-
-/* The row is this backend, perhaps with another weight or name, and not another one's. */
-static bool same_identity(const struct lb_backend *current, const struct lb_backend *body)
-{
-	return (current->flags & PRESENT) && current->pool == body->pool &&
-	       current->port == body->port && current->zone == body->zone &&
-	       memcmp(&current->addr, &body->addr, sizeof(body->addr)) == 0;
 }
 
 static bool same_body(const struct lb_backend *current, const struct lb_backend *body)
@@ -118,7 +125,7 @@ int sync_backends_flags(struct sync *sync, const struct wanted *wanted)
 		body_of(sync, backend, &body);
 		if (!same_identity(current, &body))
 			continue;
-		if (!backend->tombstone && backend->eligible && (flags & LB_BACKEND_USED))
+		if (may_be_eligible(backend, current) && (flags & LB_BACKEND_USED))
 			flags |= LB_BACKEND_ELIGIBLE;
 		rc = set_flags(sync, backend->id, flags);
 		if (rc)
@@ -142,11 +149,12 @@ static int replace(struct sync *sync, uint16_t id, const struct lb_backend *body
 static int write_one(struct sync *sync, const struct wanted_backend *wanted)
 {
 	const struct lb_backend *current = row(sync, wanted->id);
-	uint32_t flags = wanted_flags(wanted);
 	struct lb_backend body;
+	uint32_t flags;
 	int rc = 0;
 
 	body_of(sync, wanted, &body);
+	flags = wanted_flags(wanted, &body);
 	if (!same_identity(current, &body))
 		rc = replace(sync, wanted->id, &body);
 	else if (wanted->tombstone && !(current->flags & LB_BACKEND_TOMBSTONE))
@@ -161,14 +169,17 @@ int sync_backends_write(struct sync *sync, const struct wanted *wanted)
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; rc == 0 && i < wanted->n_backends; i++)
+	for (uint32_t i = 0; rc == 0 && i < wanted->n_backends; i++) {
 		rc = write_one(sync, &wanted->backends[i]);
+		sync_source_note(sync, &wanted->backends[i]);
+	}
 	return rc;
 }
 
 /* The body stays for people who look; without flags it is nobody. */
 static int forget(struct sync *sync, uint16_t id)
 {
+	sync->tunnels[id] = SYNC_NO_TUNNEL;
 	return set_flags(sync, id, 0);
 }
 

@@ -35,6 +35,11 @@ int sync_prefixes_load(struct sync *sync);
 int sync_prefixes_write(struct sync *sync, const struct prefix_entry *entries, uint32_t count);
 int sync_prefixes_remove(struct sync *sync, const struct prefix_entry *entries, uint32_t count);
 
+/* The outer source of a tunnel's backend: <current> if that is known. */
+void sync_source_of(const struct sync *sync, const struct lb_ip *current, struct lb_backend *body);
+bool sync_source_missing(const struct wanted_backend *wanted, const struct lb_backend *row);
+void sync_source_note(struct sync *sync, const struct wanted_backend *wanted);
+
 /* Rows of lb_snat with the service's source addresses, one behind the other; 0: it has none. */
 int sync_snat_rows(struct sync *sync, const struct wanted_service *service, uint16_t *ret_first,
 		   struct error *err);

@@ -41,6 +41,8 @@ struct fake {
 	uint64_t now_ms;
 	uint32_t waits;
 	uint32_t cleared; /* counters of how many ids */
+	uint8_t net;	  /* our network on the way to tunnels' backends; 0: there is no way */
+	bool tunnels;	  /* all backends are at the end of one */
 };
 
 static struct fake fake;
@@ -100,6 +102,8 @@ static void check_packets(void)
 		if (fake.backends[id].flags & LB_BACKEND_ELIGIBLE)
 			assert_true(has_end(&fake.backends[id].addr, fake.backends[id].port,
 					    LB_PROTO_TCP));
+		if (fake.tunnels && fake.backends[id].flags & LB_BACKEND_ELIGIBLE)
+			assert_int_not_equal(fake.backends[id].source.b[15], 0);
 	}
 	for (uint32_t id = 1; id < 16; id++)
 		check_table(&fake.pools[id]);
@@ -263,7 +267,11 @@ static int snat_put(void *ctx, uint32_t row, const struct lb_snat *value)
 static int source(void *ctx, const struct lb_ip *addr, struct lb_ip *ret_source)
 {
 	(void)ctx;
+	memset(ret_source, 0, sizeof(*ret_source));
+	if (fake.net == 0)
+		return 0;
 	*ret_source = *addr;
+	ret_source->b[14] = fake.net;
 	ret_source->b[15] = 1;
 	return 0;
 }
@@ -406,6 +414,7 @@ static void fill_backend(const struct row_backend *row, struct wanted_backend *b
 		.weight = row->weight,
 		.addr = address(row->address),
 		.eligible = row->state == 'e',
+		.tunnel = fake.tunnels,
 		.tombstone = row->state == 't',
 	};
 	(void)snprintf(backend->name, sizeof(backend->name), "%s", row->address);
@@ -464,9 +473,10 @@ static void check_backends(const struct wanted *wanted)
 	for (uint32_t i = 0; i < wanted->n_backends; i++) {
 		const struct wanted_backend *backend = &wanted->backends[i];
 		const struct lb_backend *row = &fake.backends[backend->id];
-		uint32_t flags = backend->tombstone  ? LB_BACKEND_TOMBSTONE
-				 : backend->eligible ? LB_BACKEND_USED | LB_BACKEND_ELIGIBLE
-						     : LB_BACKEND_USED;
+		bool eligible = backend->eligible && !(fake.tunnels && row->source.b[15] == 0);
+		uint32_t flags = backend->tombstone ? LB_BACKEND_TOMBSTONE
+				 : eligible	    ? LB_BACKEND_USED | LB_BACKEND_ELIGIBLE
+						    : LB_BACKEND_USED;
 
 		assert_int_equal(row->flags, flags);
 		assert_int_equal(row->pool, backend->pool);

@@ -351,6 +351,99 @@ static void a_damaged_table_is_moved_elsewhere(void **unused)
 	sync_fini(&sync);
 }
 
+/* ---- Sources of tunnels -------------------------------------------------------------------- */
+
+static bool is_eligible(uint16_t id)
+{
+	return fake.backends[id].flags & LB_BACKEND_ELIGIBLE;
+}
+
+static void a_tunnel_takes_no_flow_before_its_source_is_known(void **unused)
+{
+	struct sync sync;
+
+	(void)unused;
+	fresh_maps();
+	fake.tunnels = true;
+	start(&sync);
+	assert_int_equal(write_state(&sync, &one_down), 0);
+	assert_false(is_eligible(1));
+	/* Health says up while there is no way: it is remembered, not done. */
+	assert_false(sync_source_allows(&sync, 2, true));
+	fake.net = 7;
+	assert_int_equal(sync_sources_step(&sync, true), 0);
+	assert_true(is_eligible(1));
+	assert_true(is_eligible(2));
+	assert_true(sync_source_allows(&sync, 2, true));
+	sync_fini(&sync);
+}
+
+static void a_source_follows_our_addresses_and_is_kept_when_the_way_is_lost(void **unused)
+{
+	static const struct {
+		uint8_t net;
+		bool written; /* everything is wanted again, too */
+		uint8_t source;
+	} rows[] = {
+		{7, false, 7}, {8, false, 8}, {0, false, 8}, {0, true, 8}, {9, true, 9},
+	};
+	struct sync sync;
+
+	(void)unused;
+	fresh_maps();
+	fake.tunnels = true;
+	fake.net = 7;
+	start(&sync);
+	assert_int_equal(write_state(&sync, &two), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		fake.net = rows[i].net;
+		if (rows[i].written)
+			assert_int_equal(write_state(&sync, &two), 0);
+		sync_sources_changed(&sync);
+		assert_int_equal(sync_sources_step(&sync, false), 0);
+		assert_int_equal(fake.backends[1].source.b[14], rows[i].source);
+		assert_int_equal(fake.backends[2].source.b[14], rows[i].source);
+		assert_true(is_eligible(1));
+	}
+	sync_fini(&sync);
+}
+
+static void a_source_that_changed_between_two_daemons_is_found(void **unused)
+{
+	struct sync sync;
+
+	(void)unused;
+	fresh_maps();
+	fake.tunnels = true;
+	for (fake.net = 7; fake.net < 9; fake.net++) {
+		start(&sync);
+		/* A heartbeat before the first write. */
+		assert_int_equal(sync_sources_step(&sync, false), 0);
+		assert_int_equal(write_state(&sync, &two), 0);
+		assert_int_equal(sync_sources_step(&sync, false), 0);
+		assert_int_equal(fake.backends[1].source.b[14], fake.net);
+		sync_fini(&sync);
+	}
+}
+
+static void another_backend_of_the_same_id_has_a_source_of_its_own(void **unused)
+{
+	struct sync sync;
+
+	(void)unused;
+	fresh_maps();
+	fake.tunnels = true;
+	fake.net = 7;
+	start(&sync);
+	assert_int_equal(write_state(&sync, &two), 0);
+	assert_int_equal(write_state(&sync, &none), 0);
+	fake.net = 0;
+	assert_int_equal(write_state(&sync, &two), 0);
+	assert_int_equal(fake.backends[1].source.b[14], 0);
+	assert_false(is_eligible(1));
+	sync_fini(&sync);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +456,10 @@ int main(void)
 		cmocka_unit_test(a_full_arena_waits_for_retired_tables),
 		cmocka_unit_test(a_contradiction_is_refused_before_anything_is_written),
 		cmocka_unit_test(a_damaged_table_is_moved_elsewhere),
+		cmocka_unit_test(a_tunnel_takes_no_flow_before_its_source_is_known),
+		cmocka_unit_test(a_source_follows_our_addresses_and_is_kept_when_the_way_is_lost),
+		cmocka_unit_test(a_source_that_changed_between_two_daemons_is_found),
+		cmocka_unit_test(another_backend_of_the_same_id_has_a_source_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
