@@ -158,6 +158,13 @@ def test_foreign_xdp(lab, lbd):
            "ip link set dev cl0 xdp off" in said.stderr and "hook tc" in said.stderr,
            said.stderr)
     check("the interface of a refused attach is not shown", hooks_of(lbd), {"be0": "native"})
+    lbd.write_config(setup(("be0", "generic"), ("cl0", "native")))
+    ok("a reload that is refused one hook says so",
+       "'cl0'" in lbd.lbadm("config", "reload", "--discard-runtime").stderr)
+    check("... and puts back the other that it had changed", hooks_of(lbd), {"be0": "native"})
+    ok("... without a word about what was never attached",
+       "lbd is not attached" not in lbd.log_text(), lbd.log())
+    lbd.write_config(setup(("cl0", "native"), ("be0", "native")))
     lab.must("lb", "ip", "link", "set", "cl0", "xdpdrv", "off")
     check("without it lbd attaches",
           lbd.lbadm("attach", "cl0", "--hook", "native").returncode, 0)
@@ -280,6 +287,35 @@ def test_source(lab, hook):
     lab.must("lb", "ip", "addr", "add", "10.0.1.1/24", "dev", "be0")
 
 
+def test_taken_out_while_dead(lab, lbd, hook):
+    """The file says where lbd is attached, also when it changed while nobody watched."""
+    lbd.lbadm("config", "reload", "--discard-runtime")
+    lbd.kill()
+    lbd.write_config(setup(("be0", hook)))
+    lbd.start()
+    check(f"{hook}: an interface that was taken out of the file meanwhile has no program",
+          (lab.attached("cl0"), hooks_of(lbd)), ({}, {"be0": hook}))
+    check(f"{hook}: the other goes on", share(lab, ONE, 6), EACH)
+    lbd.kill()
+    lbd.write_config(setup(("cl0", "auto"), ("be0", hook)))
+    lbd.start()
+    check(f"{hook}: and it comes back with the file, with another hook", hooks_of(lbd),
+          {"cl0": "tc", "be0": hook})
+
+
+def test_other_hook_while_dead(lab, lbd, hook):
+    """Exactly one program an interface, whatever it was before."""
+    other = "generic" if hook == "native" else "native"
+    for wanted in (other, hook):
+        lbd.kill()
+        lbd.write_config(setup(("cl0", wanted), ("be0", hook)))
+        lbd.start()
+        check(f"{hook}: a hook changed to {wanted} while lbd was dead is taken", hooks_of(lbd),
+              {"cl0": wanted, "be0": hook})
+        check(f"{hook}: ... and cl0 has one program", sum(map(len, lab.attached("cl0").values())),
+              1)
+
+
 # ---- Namespaces ----------------------------------------------------------------------------------
 
 def test_namespace(lab, lbd):
@@ -300,7 +336,8 @@ def test_links(lab, hook, foreign):
     with lab.lbd(setup(("cl0", hook), ("be0", hook))) as lbd:
         test_detach(lab, lbd, hook)
         foreign(lab, lbd)
-        for test in (test_return, test_return_while_dead, test_absent_at_start):
+        for test in (test_return, test_return_while_dead, test_absent_at_start,
+                     test_taken_out_while_dead, test_other_hook_while_dead):
             test(lab, lbd, hook)
         test_namespace(lab, lbd)
 

@@ -102,10 +102,28 @@ static void detach_missing(struct load_balancer *lb, const struct config *a, con
 {
 	for (uint32_t i = 0; a && i < a->n_interfaces; i++) {
 		struct error err;
+		int r;
 
 		if (find_interface(b, a->interfaces[i].name))
 			continue;
-		if (dataplane_detach(lb->dataplane, a->interfaces[i].name, &err) < 0)
+		r = dataplane_detach(lb->dataplane, a->interfaces[i].name, &err);
+		if (r < 0 && r != -ENOENT)
+			log_error("%s", err.message);
+	}
+}
+
+/* As <before> had it: what it did not have is detached, what it had otherwise is put back. */
+static void undo_attach(struct load_balancer *lb, const struct config *config,
+			const struct config *before)
+{
+	detach_missing(lb, config, before);
+	for (uint32_t i = 0; i < config->n_interfaces; i++) {
+		const struct interface_spec *old =
+			find_interface(before, config->interfaces[i].name);
+		struct error err;
+
+		if (old && old->hook != config->interfaces[i].hook &&
+		    dataplane_attach(lb->dataplane, old, &err) < 0)
 			log_error("%s", err.message);
 	}
 }
@@ -121,10 +139,8 @@ static int attach_new(struct load_balancer *lb, const struct config *config,
 		if (old && old->hook == iface->hook)
 			continue;
 		r = dataplane_attach(lb->dataplane, iface, err);
-		if (r < 0) {
-			detach_missing(lb, config, before);
+		if (r < 0)
 			return r;
-		}
 	}
 	return 0;
 }
@@ -185,7 +201,7 @@ static int open_outside(struct load_balancer *lb, struct config *config, struct 
 	if (r == 0 && lb->open && lb->proxy)
 		r = open_listeners(lb, config, lb->config, err);
 	if (r < 0 && lb->dataplane)
-		detach_missing(lb, config, lb->config);
+		undo_attach(lb, config, lb->config);
 	return r;
 }
 
@@ -209,6 +225,8 @@ int apply_config(struct load_balancer *lb, struct config *config, struct error *
 		if (lb->dataplane)
 			detach_missing(lb, before, config);
 		config_free(before);
+	} else if (lb->dataplane) {
+		dataplane_detach_others(lb->dataplane);
 	}
 	r = refresh_now(lb, err);
 	if (r == 0 && lb->open)

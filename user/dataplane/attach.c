@@ -74,7 +74,7 @@ static void list_device(const struct dataplane *dp, const struct attachment *att
 
 static void unlist_device(const struct dataplane *dp, const struct attachment *attachment)
 {
-	if (attachment->ifindex)
+	if (attachment->ifindex && attachment->hook == HOOK_NATIVE)
 		(void)bpf_map_delete_elem(dp->maps.devs, &attachment->ifindex);
 }
 
@@ -200,9 +200,20 @@ static bool same_place(const struct attachment *old, const struct attachment *ne
 	return link_alive(old) && old->hook == new->hook && old->ifindex == new->ifindex;
 }
 
+/* A daemon that was killed between two hooks left both. */
+static struct attachment *find_former(struct dataplane *dp, const struct attachment *new)
+{
+	for (uint32_t i = 0; i < dp->n_attachments; i++) {
+		if (strcmp(dp->attachments[i].spec.name, new->spec.name) == 0 &&
+		    same_place(&dp->attachments[i], new))
+			return &dp->attachments[i];
+	}
+	return find(dp, new->spec.name);
+}
+
 static int attach(struct dataplane *dp, struct attachment *new, struct error *err)
 {
-	struct attachment *old = find(dp, new->spec.name);
+	struct attachment *old = find_former(dp, new);
 	int rc;
 
 	if (old && same_place(old, new)) {
@@ -265,20 +276,44 @@ int dataplane_attach(struct dataplane *dp, const struct interface_spec *iface, s
 	return rc;
 }
 
-int dataplane_detach(struct dataplane *dp, const char *ifname, struct error *err)
+static int detach(struct dataplane *dp, struct attachment *attachment, struct error *err)
 {
-	struct attachment *attachment = find(dp, ifname);
 	int rc;
 
-	if (!attachment)
-		return error_set(err, -ENOENT, "interface", "lbd is not attached to '%s'", ifname);
 	unlist_device(dp, attachment);
 	rc = link_detach(dp->path, attachment);
 	if (rc)
-		return error_set(err, rc, "interface", "cannot detach from '%s': %s", ifname,
-				 strerror(-rc));
+		return error_set(err, rc, "interface", "cannot detach from '%s': %s",
+				 attachment->spec.name, strerror(-rc));
 	drop(dp, attachment);
 	return 0;
+}
+
+int dataplane_detach(struct dataplane *dp, const char *ifname, struct error *err)
+{
+	struct attachment *attachment = find(dp, ifname);
+
+	if (!attachment)
+		return error_set(err, -ENOENT, "interface", "lbd is not attached to '%s'", ifname);
+	return detach(dp, attachment, err);
+}
+
+void dataplane_detach_others(struct dataplane *dp)
+{
+	struct error err = {0};
+
+	/* The last one takes the place of one that goes. */
+	for (uint32_t i = dp->n_attachments; i > 0; i--) {
+		struct attachment other = dp->attachments[i - 1];
+
+		if (other.asked)
+			continue;
+		if (detach(dp, &dp->attachments[i - 1], &err) == 0)
+			log_info("detached from '%s' (%s): not in the configuration any more",
+				 other.spec.name, strtable_name(&hook_names, other.hook));
+		else
+			log_error("%s", err.message);
+	}
 }
 
 /* ---- Devices that come and go -------------------------------------------------------------- */

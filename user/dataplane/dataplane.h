@@ -69,6 +69,8 @@ void dataplane_refresh(struct dataplane *dataplane);
 int dataplane_attach(struct dataplane *dataplane, const struct interface_spec *iface,
 		     struct error *err);
 int dataplane_detach(struct dataplane *dataplane, const char *ifname, struct error *err);
+/* From every interface that a previous daemon left attached and nobody asked for since. */
+void dataplane_detach_others(struct dataplane *dataplane);
 
 struct dataplane_interface {
 	char name[16];

@@ -79,6 +79,37 @@ static void one_hook_changes_into_any_other(void **unused)
 	dataplane_close(dp);
 }
 
+static void of_two_hooks_that_a_killed_daemon_left_the_wanted_one_stays(void **unused)
+{
+	static const enum hook rows[] = {HOOK_TC, HOOK_NATIVE};
+
+	NEEDS_ROOT();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct dataplane *dp = open_now();
+		struct attachment second = {
+			.spec = {.name = "lbdpA0"},
+			.ifindex = if_nametoindex("lbdpA0"),
+			.hook = HOOK_NATIVE,
+		};
+		uint32_t listed;
+
+		attach_now(dp, "lbdpA0", HOOK_TC);
+		assert_int_equal(link_attach(dp, &second, NULL), 0);
+		(void)close(second.fd);
+		dataplane_close(dp);
+		dp = open_now();
+		assert_int_equal(dataplane_interfaces(dp, NULL, 0), 2);
+		attach_now(dp, "lbdpA0", rows[i]);
+		dataplane_detach_others(dp);
+		assert_int_equal(only_interface(dp).hook, rows[i]);
+		assert_int_equal(xdp_program("lbdpA0", NULL) != 0, rows[i] == HOOK_NATIVE);
+		assert_int_equal(bpf_map_lookup_elem(dp->maps.devs, &second.ifindex, &listed) == 0,
+				 rows[i] == HOOK_NATIVE);
+		assert_int_equal(dataplane_detach(dp, "lbdpA0", NULL), 0);
+		dataplane_close(dp);
+	}
+}
+
 static int foreign_program(enum bpf_prog_type type)
 {
 	/* r0 = 2 (XDP_PASS) or 0 (TC_ACT_OK); exit */
@@ -237,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(each_hook_attaches_survives_and_is_adopted),
 		TEST(one_hook_changes_into_any_other),
+		TEST(of_two_hooks_that_a_killed_daemon_left_the_wanted_one_stays),
 		TEST(a_foreign_xdp_program_is_named_and_left_alone),
 		TEST(a_foreign_filter_at_our_priority_is_left_alone),
 		TEST(our_filter_without_its_pin_is_recognised),
