@@ -5,7 +5,7 @@ import flood
 from lab import Lab
 from tap import main
 
-SIZE = flood.Size(seconds=30, core_share=0.8, at_once=0.99)
+SIZE = flood.Size(seconds=30, core_share=0.8, at_once=0.99, timeout="2s")
 
 
 def test_xdp():

@@ -6,7 +6,7 @@ from lab import Lab
 from tap import main
 
 # Half a core of two, which the tests and their hosts share.
-SIZE = flood.Size(seconds=3, core_share=0.5, at_once=0.99)
+SIZE = flood.Size(seconds=2, core_share=0.5, at_once=0.99, timeout="1s")
 
 
 def test_xdp():
