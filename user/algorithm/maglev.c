@@ -5,134 +5,209 @@
 #include <xxhash.h>
 
 /*
- * Eisenbud et al.: Maglev: A Fast and Reliable Software Network Load Balancer (NSDI 2016), section
- * 3.4. Every member walks its own permutation of the slots; they take turns at claiming the next
- * free one. Weights: the heaviest member claims in every round, the others in proportion, until
- * each has its share.
+ * A slot table as in Eisenbud et al.: Maglev: A Fast and Reliable Software Network Load Balancer
+ * (NSDI 2016), section 3.4, filled another way. There a turn ends with a claim, however many taken
+ * slots were looked at first, so that a member less makes all others claim sooner and meet in other
+ * slots. Here a turn is one look at one slot: when a member looks at which slot follows from its
+ * address and weight alone, and a slot belongs to who looks first, which is rendezvous hashing
+ * (Thaler and Ravishankar: Using Name-Based Mappings to Increase Hit Rates, 1998). A member that
+ * goes gives its slots to those who looked second, and nothing else moves.
+ *
+ * Chance alone gives shares that differ by some per cent, so each has a lower and an upper bound:
+ * who has reached the upper one looks no more, and when the free slots are just enough for those
+ * below their lower one, only they go on. What moves beside the slots of the member that went comes
+ * from these bounds: it falls with the square root of the table's size, and hardly depends on how
+ * many members there are.
  */
 
+/* Bounds of a share: what is due, less and more by one in this many (1.9%), or by a slot. */
+#define SLACK 52
+
 /*
- * Slots per member, at least. With 100 the removal of one member of 100 moves about 1.3% of the
- * slots of others, with this about 0.6%: it falls as tables grow.
+ * One size for all pools but the very large: a pool that grows or shrinks keeps its table. With it
+ * 1 of 10 that goes moves 0.1% of the slots of others, at most 0.4%, and 1 of 100 moves 0.5%.
  */
-#define SLOTS_PER_MEMBER 400
+#define TABLE_SIZE    16381
+#define TABLE_MEMBERS 128 /* more have LB_MAX_TABLE */
 
 #define FREE_SLOT UINT16_MAX
 
-/* Part of every table: two lbds agree only if these do. */
-#define SEED_OFFSET 0x6c62642d6d676c76ULL
-#define SEED_SKIP   0x736b69702d6d676cULL
+/* Part of every table: two lbds agree only if this does. */
+#define SEED 0x6c62642d6d676c76ULL
 
-static const uint32_t primes[] = {251, 509, 1021, 2039, 4093, 8191, 16381, 32749, LB_MAX_TABLE};
+/* Time is in ticks and 1 / TICK of them. The heaviest member that may be looks every tick. */
+#define TICK  65536
+#define TICKS BACKEND_MAX_WEIGHT /* between two looks of the lightest */
 
-struct walker {
-	uint32_t slot; /* where its permutation stands */
-	uint32_t skip;
-	uint32_t share; /* slots it may still claim */
-	uint32_t credit;
+#define NOBODY UINT32_MAX
+
+struct looker {
+	uint64_t random; /* a counter, see look_at() */
+	uint64_t time;	 /* of its next look */
+	uint32_t step;	 /* time from look to look */
+	uint32_t low;
+	uint32_t high;
+	uint32_t held;
+	uint32_t next; /* the next one of the same tick, or NOBODY */
+};
+
+struct looks {
+	uint32_t size;
+	uint16_t *slots;
+	uint32_t free;
+	uint32_t spare; /* free ones that nobody needs to reach its lower bound */
+	struct looker *lookers;
+	uint32_t of_tick[TICKS];   /* ring by time: the first looker of a tick, or NOBODY */
+	uint64_t busy[TICKS / 64]; /* ticks with anybody */
 };
 
 static uint32_t size_for(uint32_t members)
 {
-	uint32_t wanted = members < LB_MAX_TABLE / SLOTS_PER_MEMBER ? members * SLOTS_PER_MEMBER
-								    : LB_MAX_TABLE;
-	uint32_t i = 0;
-
-	while (primes[i] < wanted)
-		i++;
-	return primes[i];
+	return members <= TABLE_MEMBERS ? TABLE_SIZE : LB_MAX_TABLE;
 }
 
-static uint64_t hash(const struct addr *addr, uint64_t seed)
+static uint64_t hash(const struct addr *addr)
 {
 	uint8_t bytes[sizeof(addr->ip) + sizeof(addr->port)];
 
 	memcpy(bytes, addr->ip, sizeof(addr->ip));
 	memcpy(bytes + sizeof(addr->ip), &addr->port, sizeof(addr->port));
-	return XXH64(bytes, sizeof(bytes), seed);
+	return XXH64(bytes, sizeof(bytes), SEED);
 }
 
-static uint32_t heaviest(const struct view *view)
+/* Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators (2014): SplitMix64. */
+static uint32_t look_at(struct looker *looker, uint32_t size)
 {
-	uint32_t weight = 0;
+	uint64_t bits = looker->random += 0x9e3779b97f4a7c15ULL;
 
-	for (uint32_t i = 0; i < view->count; i++)
-		weight = view->members[i].weight > weight ? view->members[i].weight : weight;
-	return weight;
+	bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9ULL;
+	bits = (bits ^ bits >> 27) * 0x94d049bb133111ebULL;
+	bits ^= bits >> 31;
+	return (uint32_t)((bits >> 32) * size >> 32);
 }
 
-static void start(const struct view *view, uint32_t size, const uint32_t *shares,
-		  struct walker *walkers)
+static void enter(struct looks *looks, uint32_t member)
 {
-	uint32_t max_weight = heaviest(view);
+	struct looker *looker = &looks->lookers[member];
+	uint32_t tick;
 
-	for (uint32_t i = 0; i < view->count; i++) {
-		const struct view_member *member = &view->members[i];
+	looker->time += looker->step;
+	tick = (uint32_t)(looker->time / TICK % TICKS);
+	looker->next = looks->of_tick[tick];
+	looks->of_tick[tick] = member;
+	looks->busy[tick / 64] |= 1ULL << tick % 64;
+}
 
-		walkers[i] = (struct walker){
-			.slot = (uint32_t)(hash(&member->addr, SEED_OFFSET) % size),
-			.skip = (uint32_t)(hash(&member->addr, SEED_SKIP) % (size - 1)) + 1,
-			.share = shares[i],
-			.credit = max_weight - member->weight,
-		};
+/* The first busy tick from <tick> on, round the ring; there is one. */
+static uint32_t next_busy(const struct looks *looks, uint32_t tick)
+{
+	uint32_t word = tick / 64;
+	uint64_t bits = looks->busy[word] & ~0ULL << tick % 64;
+
+	while (bits == 0) {
+		word = (word + 1) % (TICKS / 64);
+		bits = looks->busy[word];
 	}
+	return word * 64 + (uint32_t)__builtin_ctzll(bits);
 }
 
-/* <size> is prime and a slot is free, so the walk comes to it. */
-static void claim(struct walker *walker, uint32_t size, uint16_t *slots, uint16_t member)
+/* Whether the member will look again. */
+static bool look(struct looks *looks, uint32_t member)
 {
-	while (slots[walker->slot] != FREE_SLOT) {
-		walker->slot += walker->skip;
-		if (walker->slot >= size)
-			walker->slot -= size;
-	}
-	slots[walker->slot] = member;
-	walker->share--;
+	struct looker *looker = &looks->lookers[member];
+	uint32_t slot;
+
+	if (looker->held >= looker->low && looks->spare == 0)
+		return false;
+	slot = look_at(looker, looks->size);
+	if (looks->slots[slot] != FREE_SLOT)
+		return true;
+	looks->slots[slot] = (uint16_t)member;
+	looks->spare -= looker->held >= looker->low;
+	looks->free--;
+	return ++looker->held < looker->high;
 }
 
-/* The shares sum to <size>: when the last slot is claimed, no share is left. */
-static void take_turns(const struct view *view, uint32_t size, struct walker *walkers,
-		       uint16_t *slots)
+/*
+ * Ends: the lower bounds sum to no more than there are slots, the upper ones to no less, so that
+ * while a slot is free somebody may take it, and comes to it in time.
+ */
+static void run(struct looks *looks)
 {
-	uint32_t max_weight = heaviest(view);
-	uint32_t claimed = 0;
+	uint32_t tick = 0;
 
-	while (claimed < size) {
-		for (uint32_t i = 0; i < view->count; i++) {
-			struct walker *walker = &walkers[i];
+	while (looks->free > 0) {
+		uint32_t member;
 
-			walker->credit += view->members[i].weight;
-			if (walker->credit < max_weight)
-				continue;
-			walker->credit -= max_weight;
-			if (walker->share == 0)
-				continue;
-			claim(walker, size, slots, (uint16_t)i);
-			claimed++;
+		tick = next_busy(looks, tick);
+		member = looks->of_tick[tick];
+		looks->of_tick[tick] = NOBODY;
+		looks->busy[tick / 64] &= ~(1ULL << tick % 64);
+		tick = (tick + 1) % TICKS;
+		while (member != NOBODY && looks->free > 0) {
+			uint32_t next = looks->lookers[member].next;
+
+			if (look(looks, member))
+				enter(looks, member);
+			member = next;
 		}
+	}
+}
+
+/* What <weight> is due of the slots that are left by those who get one or none. */
+static void set_bounds(struct looker *looker, uint64_t weight, const struct due *due)
+{
+	uint64_t slots = weight * due->slots;
+	uint64_t sum = due->weights;
+	uint64_t low = slots * (SLACK - 1) / (SLACK * sum) + 1;
+	uint64_t high = slots * (SLACK + 1) / (SLACK * sum);
+	uint64_t whole = slots / sum;
+
+	looker->low = (uint32_t)(low < whole ? low : whole);
+	looker->high = (uint32_t)(high > whole ? high : whole + (slots % sum != 0));
+}
+
+static void start(struct looks *looks, const struct view *view, const uint32_t *light,
+		  const struct due *due)
+{
+	looks->free = looks->spare = looks->size;
+	for (uint32_t i = 0; i < looks->size; i++)
+		looks->slots[i] = FREE_SLOT;
+	for (uint32_t i = 0; i < TICKS; i++)
+		looks->of_tick[i] = NOBODY;
+	for (uint32_t i = 0; i < view->count; i++) {
+		struct looker *looker = &looks->lookers[i];
+
+		looker->random = hash(&view->members[i].addr);
+		looker->step = TICKS * TICK / view->members[i].weight;
+		looker->low = looker->high = light[i];
+		if (light[i] == 0 && due->weights > 0)
+			set_bounds(looker, view->members[i].weight, due);
+		looks->spare -= looker->low;
+		if (looker->high > 0)
+			enter(looks, i);
 	}
 }
 
 uint32_t maglev_table(const struct view *view, uint32_t size, uint16_t *slots)
 {
-	struct walker *walkers = calloc(view->count, sizeof(*walkers));
-	uint32_t *shares = calloc(view->count, sizeof(*shares));
-	uint32_t filled = 0;
+	struct looks looks = {.size = size, .slots = slots};
+	uint32_t *light = calloc(view->count, sizeof(*light));
+	struct due due;
 
 	if (size == 0)
-		size = size_for(view->pool_size > view->count ? view->pool_size : view->count);
-	if (!walkers || !shares)
-		goto fail;
-	shares_of(view, size, shares);
-	start(view, size, shares, walkers);
-	for (uint32_t i = 0; i < size; i++)
-		slots[i] = FREE_SLOT;
-	take_turns(view, size, walkers, slots);
-	filled = size;
-fail:
-	free(shares);
-	free(walkers);
-	return filled;
+		looks.size =
+			size_for(view->pool_size > view->count ? view->pool_size : view->count);
+	looks.lookers = calloc(view->count, sizeof(*looks.lookers));
+	if (light && looks.lookers) {
+		light_of(view, looks.size, light, &due);
+		start(&looks, view, light, &due);
+		run(&looks);
+	}
+	size = light && looks.lookers ? looks.size : 0;
+	free(looks.lookers);
+	free(light);
+	return size;
 }
 
 static uint32_t pick(const struct balancer *balancer, const struct pick_key *key)

@@ -28,6 +28,18 @@ bool load_less(const struct view_member *a, const struct view_member *b);
 
 /* A table that lists every member once, in order. */
 uint32_t table_of_members(const struct view *view, uint32_t size, uint16_t *slots);
+/* Slots, and the sum of the weights of those who share them. */
+struct due {
+	uint64_t slots;
+	uint64_t weights;
+};
+
+/*
+ * Members whose weight is worth less than one slot are light: they get one, and the others share
+ * the rest, <ret_due>. With more members than slots the first ones get one each, and no weight is
+ * left. 1 in <ret_light> is such a slot, 0 is none.
+ */
+void light_of(const struct view *view, uint32_t size, uint32_t *ret_light, struct due *ret_due);
 /*
  * How many of <size> slots each member gets: in proportion to its weight, to within one slot of
  * what those below one leave over, and at least one while there are as many slots as members. They

@@ -14,53 +14,60 @@ uint32_t table_of_members(const struct view *view, uint32_t size, uint16_t *slot
 }
 
 /*
- * Members whose due is below one slot are light: they get one, and leave the rest of the slots to
- * the others, some of which may become light by it. Light members have their share set to 1, the
- * others to 0. Every round but the last finds one more, so it ends.
+ * Some members may become light by what the light ones are given. Every round but the last finds
+ * one more, so it ends.
  */
-static void settle_light(const struct view *view, uint64_t *size, uint64_t *sum, uint32_t *shares)
+static void settle_light(const struct view *view, struct due *due, uint32_t *light)
 {
 	bool found = true;
 
 	while (found) {
-		uint64_t due_size = *size;
-		uint64_t due_sum = *sum;
+		struct due before = *due;
 
 		found = false;
 		for (uint32_t i = 0; i < view->count; i++) {
 			uint64_t weight = view->members[i].weight;
 
-			if (shares[i] != 0 || weight * due_size >= due_sum)
+			if (light[i] != 0 || weight * before.slots >= before.weights)
 				continue;
-			shares[i] = 1;
-			*size -= 1;
-			*sum -= weight;
+			light[i] = 1;
+			due->slots -= 1;
+			due->weights -= weight;
 			found = true;
 		}
 	}
 }
 
-void shares_of(const struct view *view, uint32_t size, uint32_t *ret_shares)
+void light_of(const struct view *view, uint32_t size, uint32_t *ret_light, struct due *ret_due)
 {
-	uint64_t rest = size;
-	uint64_t sum = 0;
-	uint64_t before = 0;
+	struct due due = {.slots = size};
 
 	for (uint32_t i = 0; i < view->count; i++) {
-		ret_shares[i] = view->count >= size && i < size;
-		sum += view->members[i].weight;
+		ret_light[i] = view->count >= size && i < size;
+		due.weights += view->members[i].weight;
 	}
-	if (view->count >= size)
-		return;
-	settle_light(view, &rest, &sum, ret_shares);
+	if (view->count < size)
+		settle_light(view, &due, ret_light);
+	else
+		due = (struct due){0};
+	*ret_due = due;
+}
+
+void shares_of(const struct view *view, uint32_t size, uint32_t *ret_shares)
+{
+	uint64_t before = 0;
+	struct due due;
+
+	light_of(view, size, ret_shares, &due);
 	/* Rounding the running total, not each share: nobody is off by one, and the sum is exact.
 	 */
-	for (uint32_t i = 0; i < view->count; i++) {
+	for (uint32_t i = 0; due.weights > 0 && i < view->count; i++) {
 		uint64_t after = before + view->members[i].weight;
 
 		if (ret_shares[i] != 0)
 			continue;
-		ret_shares[i] = (uint32_t)(after * rest / sum - before * rest / sum);
+		ret_shares[i] = (uint32_t)(after * due.slots / due.weights -
+					   before * due.slots / due.weights);
 		before = after;
 	}
 }
