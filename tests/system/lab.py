@@ -398,9 +398,19 @@ class Lbd:
             raise RuntimeError(f"lbadm {' '.join(args)}: {done.returncode} {done.stderr}")
         return json.loads(done.stdout)
 
+    def flows(self):
+        """Every flow, one page behind the other."""
+        found, first = [], 0
+        while True:
+            answer = self.get(f"/v1/flows?limit=4000&from={first}")
+            found += answer["flows"]
+            first = answer.get("next")
+            if not first:
+                return found
+
     def drift(self, pool_name):
         """Backend -> (open by the counters, by the flow table), where the two differ."""
-        flows = self.get("/v1/flows?limit=100000")["flows"]
+        flows = self.flows()
         wrong = {}
         for name, backend in self.backends(pool_name).items():
             real = sum(1 for f in flows if f["counted"] and f["pool"] == pool_name

@@ -393,11 +393,33 @@ def cpu_seconds(lbd):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def test_pages(lbd):
+    status, answer = lbd.api("GET", "/v1/flows?limit=100000")
+    check("a million flows: a list of too many is refused with the way to have them",
+          (status, "'from'" in answer["error"]["message"]), (400, True))
+    listed = lbd.lbadm_json("flow", "list", "--client", "10.64.1.0/24", "--limit", "100000")["flows"]
+    check("a million flows: lbadm lists all of a filter, page behind page, each once",
+          (len(listed), len({f["client"] for f in listed})), (4096, 4096))
+    check("a million flows: lbadm lists as many as it is told, over pages",
+          len(lbd.lbadm_json("flow", "list", "--limit", "9999")["flows"]), 9999)
+    said = lbd.lbadm("flow", "list")
+    check("a million flows: without a limit it lists the first thousand, and says so",
+          (len(said.stdout.splitlines()), "first 1000" in said.stderr), (1001, True))
+    before = cpu_seconds(lbd)
+    last = lbd.get(f"/v1/flows?limit=4000&from={MILLION - 4000}")
+    took = cpu_seconds(lbd) - before
+    check("a million flows: the last page is the last", (len(last["flows"]), "next" in last),
+          (4000, False))
+    at_most("a million flows: a page holds the control thread up for less than 250 ms", took,
+            0.25 * SLOW)
+
+
 def test_million():
     setup_one = config("tc", {"web": pool(ALL)}, {"web": kernel(WEB, "web")})
     setup_one["limits"] = {"flows": MILLION}
     with Lab("tc") as lab, lab.lbd(setup_one) as lbd:
         fill(lab.pin_path, MILLION, len(ALL))
+        test_pages(lbd)
         for args, expected in (
                 (("flow", "count"), {"count": MILLION}),
                 (("flow", "count", "--service", "web"), {"count": MILLION}),

@@ -31,7 +31,7 @@ def answers(held):
 
 def flows_of(lbd):
     return sorted((f["client"], f["vip"], f["backend"], f["state"], f["counted"])
-                  for f in lbd.get("/v1/flows?limit=100000")["flows"]
+                  for f in lbd.flows()
                   if f["state"] in ("open", "syn-ack"))
 
 

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "cli/request.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SHOWN 1000 /* without --limit */
+#define PAGE  2000 /* asked for at a time: lbd does nothing else while it writes them */
+
 static const struct column columns[] = {
 	{"SERVICE", "service"},
 	{"PROTOCOL", "protocol"},
@@ -21,15 +27,70 @@ static struct buffer filtered(const struct call *call, const char *collection)
 	const struct option *options = call->verb->options;
 
 	for (int i = 0; options[i].name; i++) {
-		if (call->values[i])
+		if (call->values[i] && options[i].key)
 			path_query(&path, options[i].key, call->values[i]);
 	}
 	return path;
 }
 
+static void query_number(struct buffer *path, const char *name, unsigned long long number)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%llu", number);
+	path_query(path, name, text);
+}
+
+/* One page behind the other, until <wanted> are there; <ret_more>: there would be more. */
+static enum cli_exit fetch(const struct call *call, size_t wanted, json_t *flows, bool *ret_more)
+{
+	json_int_t next = 0;
+
+	do {
+		struct buffer path = filtered(call, "flows");
+		size_t left = wanted - json_array_size(flows);
+		json_t *answer = NULL;
+		enum cli_exit r;
+
+		if (call_value(call, "limit"))
+			query_number(&path, "limit", left < PAGE ? left : PAGE);
+		if (next)
+			query_number(&path, "from", (unsigned long long)next);
+		r = api_call(call, "GET", path.ptr, NULL, &answer);
+		buffer_fini(&path);
+		if (r != CLI_DONE)
+			return r;
+		(void)json_array_extend(flows, json_object_get(answer, "flows"));
+		next = json_integer_value(json_object_get(answer, "next"));
+		json_decref(answer);
+	} while (next && json_array_size(flows) < wanted);
+	*ret_more = next != 0;
+	return CLI_DONE;
+}
+
 static enum cli_exit list(const struct call *call)
 {
-	return request_list(call, filtered(call, "flows"), "flows", columns);
+	const char *limit = call_value(call, "limit");
+	size_t wanted = limit ? strtoul(limit, NULL, 10) : SHOWN;
+	json_t *answer = json_pack("{s:[]}", "flows");
+	json_t *flows = json_object_get(answer, "flows");
+	bool more = false;
+	enum cli_exit r;
+
+	if (wanted == 0) {
+		complain("--limit: a number from 1");
+		json_decref(answer);
+		return CLI_USAGE;
+	}
+	r = fetch(call, wanted, flows, &more);
+	if (r == CLI_DONE && call->json)
+		print_json(answer);
+	else if (r == CLI_DONE)
+		print_table(flows, columns, "no flows");
+	if (r == CLI_DONE && more && !limit)
+		complain("these are the first %zu; more with --limit N", json_array_size(flows));
+	json_decref(answer);
+	return r;
 }
 
 static enum cli_exit count(const struct call *call)
@@ -58,7 +119,7 @@ static enum cli_exit kill_flows(const struct call *call)
 
 static const struct option list_options[] = {
 	FILTERS,
-	{"limit", "N", OPTION_NUMBER, "limit", "at most so many"},
+	{"limit", "N", OPTION_NUMBER, NULL, "at most so many; without it 1000"},
 	{0},
 };
 

@@ -7,8 +7,9 @@
 #include "daemon/api.h"
 #include "daemon/flow_filter.h"
 
+/* A page: all of a full table at once would be 300 MB, and nothing else is done meanwhile. */
 #define FLOWS_DEFAULT 1000
-#define FLOWS_MAX     100000
+#define FLOWS_MAX     4000
 
 static const char *const state_texts[] = {
 	[LB_FLOW_SYN] = "syn",
@@ -38,7 +39,9 @@ struct walk {
 	enum act act;
 	uint64_t limit;
 	uint64_t count;
-	int error; /* of a kill */
+	uint64_t first; /* record to begin with */
+	uint64_t next;	/* record the next page begins with; 0: there is none */
+	int error;	/* of a kill */
 	json_t *list;
 	const struct backend *backends[LB_MAX_BACKENDS]; /* by id */
 };
@@ -100,8 +103,12 @@ static bool visit(void *ctx, uint32_t record, const struct lb_flow *flow)
 {
 	struct walk *walk = ctx;
 
-	if (!flow_filter_takes(&walk->filter, flow))
+	if (record < walk->first || !flow_filter_takes(&walk->filter, flow))
 		return true;
+	if (walk->count == walk->limit) {
+		walk->next = record;
+		return false;
+	}
 	if (walk->act == ACT_LIST)
 		(void)json_array_append_new(walk->list, flow_json(walk, flow));
 	if (walk->act == ACT_KILL) {
@@ -111,7 +118,8 @@ static bool visit(void *ctx, uint32_t record, const struct lb_flow *flow)
 		if (walk->error)
 			return false;
 	}
-	return ++walk->count < walk->limit;
+	walk->count++;
+	return true;
 }
 
 static void index_backends(struct walk *walk)
@@ -161,9 +169,30 @@ static bool read_limit(struct walk *walk, const char *limit, struct control_repl
 {
 	if (parse_u64(slice_of(limit), &walk->limit) && walk->limit > 0 && walk->limit <= FLOWS_MAX)
 		return true;
-	control_fail(reply, 400, "invalid", "limit", "'%s': a number from 1 to %d", limit,
-		     FLOWS_MAX);
+	control_fail(reply, 400, "invalid", "limit",
+		     "'%s': a number from 1 to %d; the rest is asked for by 'from', which is the "
+		     "'next' of the answer",
+		     limit, FLOWS_MAX);
 	return false;
+}
+
+static bool read_first(struct walk *walk, const char *from, struct control_reply *reply)
+{
+	if (parse_u64(slice_of(from), &walk->first) && walk->first <= UINT32_MAX)
+		return true;
+	control_fail(reply, 400, "invalid", "from", "'%s': the 'next' of an answer", from);
+	return false;
+}
+
+/* Which part of a list. */
+static bool read_page(struct walk *walk, const struct control_request *request,
+		      struct control_reply *reply)
+{
+	const char *limit = control_param(request, "limit");
+	const char *from = control_param(request, "from");
+
+	return (!limit || read_limit(walk, limit, reply)) &&
+	       (!from || read_first(walk, from, reply));
 }
 
 static bool read_filters(const struct control_request *request, struct control_reply *reply,
@@ -172,7 +201,6 @@ static bool read_filters(const struct control_request *request, struct control_r
 	const char *service = control_param(request, "service");
 	const char *backend = control_param(request, "backend");
 	const char *client = control_param(request, "client");
-	const char *limit = control_param(request, "limit");
 	const char *why = client ? flow_filter_client(&walk->filter, client) : NULL;
 
 	if (why) {
@@ -185,7 +213,7 @@ static bool read_filters(const struct control_request *request, struct control_r
 			     "say which: service, backend or client; or all");
 		return false;
 	}
-	if (walk->act == ACT_LIST && limit && !read_limit(walk, limit, reply))
+	if (walk->act == ACT_LIST && !read_page(walk, request, reply))
 		return false;
 	return (!service || read_service(walk, service, reply)) &&
 	       (!backend || read_backend(walk, backend, reply));
@@ -196,6 +224,9 @@ static void answer(struct walk *walk, struct control_reply *reply)
 	if (walk->error)
 		control_fail(reply, 500, "failed", NULL, "ended at most %llu flows, then: %s",
 			     (unsigned long long)walk->count, strerror(-walk->error));
+	else if (walk->act == ACT_LIST && walk->next)
+		reply->body =
+			json_pack("{s:O,s:I}", "flows", walk->list, "next", (json_int_t)walk->next);
 	else if (walk->act == ACT_LIST)
 		reply->body = json_pack("{s:O}", "flows", walk->list);
 	else
