@@ -49,11 +49,12 @@ static enum cli_exit reload(const struct call *call)
 	if (r != CLI_DONE)
 		return r;
 	changes = json_object_get(answer, "changes");
-	if (!call->json && json_array_size(changes) == 0)
-		puts("nothing changed");
+	if (!call->json && !changes)
+		puts(call_value(call, "dry-run") ? "would be taken" : "reloaded");
 	if (!call->json) {
 		print_lines(changes, "");
 		print_lines(json_object_get(answer, "kept"), "kept: ");
+		print_lines(json_object_get(answer, "dropped"), "dropped: ");
 	}
 	json_decref(answer);
 	return CLI_DONE;

@@ -77,6 +77,7 @@ void api_config_reload(void *ctx, const struct control_request *request,
 	struct load_balancer *lb = ctx;
 	unsigned flags = 0;
 	struct error err = {0};
+	json_t *dropped = json_array();
 	json_t *kept = json_array();
 	int r;
 
@@ -84,14 +85,15 @@ void api_config_reload(void *ctx, const struct control_request *request,
 		flags |= RELOAD_DISCARD_RUNTIME;
 	if (json_is_true(json_object_get(request->body, "dry_run")))
 		flags |= RELOAD_DRY_RUN;
-	r = load_balancer_reload(lb, flags, &err);
+	r = load_balancer_reload(lb, flags, dropped, &err);
 	if (r < 0) {
 		json_decref(kept);
+		json_decref(dropped);
 		control_fail(reply, r == -EINVAL ? 400 : 409, "not_reloaded", err.field, "%s",
 			     err.message);
 		return;
 	}
 	if (json_object_size(lb->overlay) > 0)
 		name_leaves(lb->overlay, "", kept);
-	reply->body = json_pack("{s:o}", "kept", kept);
+	reply->body = json_pack("{s:o,s:o}", "kept", kept, "dropped", dropped);
 }

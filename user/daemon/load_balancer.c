@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "daemon/apply.h"
 #include "daemon/entry.h"
-#include "daemon/overlay.h"
 #include "daemon/refresh.h"
+#include "daemon/reload.h"
 #include "daemon/service_counts.h"
 
 #define START_TIMEOUT_MS 2000 /* services open after this, whatever checks know */
@@ -140,53 +140,6 @@ int load_balancer_start_http(struct load_balancer *lb, struct error *err)
 	return 0;
 }
 
-static int read_file(struct load_balancer *lb, struct doc **ret_file, struct error *err)
-{
-	struct report report;
-	struct doc *file;
-
-	report_init(&report, lb->config_path);
-	file = doc_from_yaml_file(lb->config_path, &report);
-	if (file) {
-		/* The file alone first: its mistakes are all reported with their places. */
-		struct config *alone = config_build(file, &report);
-
-		if (!alone) {
-			doc_free(file);
-			file = NULL;
-		}
-		config_free(alone);
-	}
-	if (!file)
-		(void)error_set(err, -EINVAL, report.field, "%.*s",
-				report.text.len ? (int)report.text.len - 1 : 0, /* its last '\n' */
-				report.text.len ? report.text.ptr : "");
-	else
-		*ret_file = file;
-	report_fini(&report);
-	return file ? 0 : -EINVAL;
-}
-
-/* The state file's place is in the file, so the overlay cannot move it. */
-static json_t *load_overlay(const struct doc *file)
-{
-	static const char *const fallback = "/var/lib/lbd/state";
-	const struct doc *path = doc_get(file, "state-path");
-
-	return overlay_load(path && path->text ? path->text : fallback);
-}
-
-static int load(struct load_balancer *lb, struct config **ret_config, struct error *err)
-{
-	int r = read_file(lb, &lb->file, err);
-
-	if (r < 0)
-		return r;
-	lb->overlay = load_overlay(lb->file);
-	*ret_config = overlay_build(lb->file, lb->overlay, err);
-	return *ret_config ? 0 : -EINVAL;
-}
-
 int load_balancer_start(struct load_balancer *lb, struct error *err)
 {
 	struct config *config = NULL;
@@ -199,7 +152,7 @@ int load_balancer_start(struct load_balancer *lb, struct error *err)
 	timer_init(&lb->heartbeat, on_heartbeat);
 	lb->started_ms = clock_ms();
 	lb->counts = calloc(1, sizeof(*lb->counts));
-	r = load(lb, &config, err);
+	r = reload_first(lb, &config, err);
 	if (r < 0)
 		return r;
 	lb->config = config; /* for start_tcp and start_http; apply_config compares with nothing */
@@ -225,35 +178,7 @@ int load_balancer_start(struct load_balancer *lb, struct error *err)
 	return 0;
 }
 
-/* ---- Reload, end ---------------------------------------------------------------------------- */
-
-int load_balancer_reload(struct load_balancer *lb, unsigned flags, struct error *err)
-{
-	bool discard = flags & RELOAD_DISCARD_RUNTIME;
-	json_t *overlay = discard ? json_object() : json_incref(lb->overlay);
-	struct config *config = NULL;
-	struct doc *file = NULL;
-	int r = read_file(lb, &file, err);
-
-	if (r == 0)
-		config = overlay_build(file, overlay, err);
-	if (r == 0 && !config)
-		r = -EINVAL;
-	if (r == 0 && !(flags & RELOAD_DRY_RUN))
-		r = apply_config(lb, config, err);
-	if (r < 0 || flags & RELOAD_DRY_RUN) {
-		if (config != lb->config)
-			config_free(config);
-		doc_free(file);
-		json_decref(overlay);
-		return r;
-	}
-	doc_free(lb->file);
-	lb->file = file;
-	json_decref(lb->overlay);
-	lb->overlay = overlay;
-	return discard ? overlay_save(lb, overlay, err) : 0;
-}
+/* ---- End -------------------------------------------------------------------------------- */
 
 static void on_drained(void *ctx)
 {

@@ -63,8 +63,12 @@ enum reload_flags {
 	RELOAD_DISCARD_RUNTIME = 1, /* drop the overlay */
 	RELOAD_DRY_RUN = 2,	    /* check all, change nothing */
 };
-/* Reads the file again and applies the difference. All or nothing. */
-int load_balancer_reload(struct load_balancer *lb, unsigned flags, struct error *err);
+/*
+ * Reads the file again and applies the difference. All or nothing. Run-time changes to what the new
+ * file has no longer are dropped, and named in <dropped>, a list (may be NULL).
+ */
+int load_balancer_reload(struct load_balancer *lb, unsigned flags, json_t *dropped,
+			 struct error *err);
 /* Drains the proxy, then stops the loop; the kernel path goes on forwarding. */
 void load_balancer_shutdown(struct load_balancer *lb);
 void load_balancer_fini(struct load_balancer *lb);

@@ -149,7 +149,7 @@ static void on_signal(struct signals *signals, int number)
 	if (number == SIGTERM || number == SIGINT) {
 		load_balancer_shutdown(&lb);
 	} else if (number == SIGHUP) {
-		if (load_balancer_reload(&lb, 0, &err) == 0)
+		if (load_balancer_reload(&lb, 0, NULL, &err) == 0)
 			log_info("reloaded '%s'", lb.config_path);
 		else
 			log_error("not reloaded, nothing was changed: %s", err.message);

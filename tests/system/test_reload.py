@@ -1,0 +1,80 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Reload and restart with a file that no longer has what was changed at run time."""
+from lab import Lab, PROXY, config, pool
+from tap import check, main, ok
+
+WEB, API = f"{PROXY}:8000", f"{PROXY}:8001"
+
+
+def proxied(listen, pool_name):
+    return {"listen": listen, "protocol": "tcp", "path": "proxy", "pool": pool_name}
+
+
+def setup(pools, services):
+    return config(None, {name: pool(backends) for name, backends in pools.items()},
+                  {name: proxied(listen, of) for name, (listen, of) in services.items()})
+
+
+FULL = setup({"web": ["b1", "b2"], "api": ["b1"]}, {"web": (WEB, "web"), "api": (API, "api")})
+LESS = setup({"web": ["b1"]}, {"web": (WEB, "web")})
+
+
+def change(lbd):
+    for args in (("backend", "drain", "web", "b2"), ("backend", "drain", "web", "b1"),
+                 ("pool", "set", "api", "--algorithm", "random-two"),
+                 ("service", "set", "api", "--pool", "web")):
+        done = lbd.lbadm(*args)
+        check(f"{' '.join(args)} is done", (done.returncode, done.stderr), (0, ""))
+
+
+def state(lbd):
+    return ({name: b["admin"] for name, b in lbd.backends("web").items()},
+            [p["name"] for p in lbd.get("/v1/pools")["pools"]],
+            [s["name"] for s in lbd.get("/v1/services")["services"]])
+
+
+GONE = ["pools.api", "pools.web.backends.b2", "services.api"]
+LEFT = ({"b1": "draining"}, ["web"], ["web"])
+
+
+def test_reload():
+    with Lab("tc", backends=2) as lab, lab.lbd(FULL) as lbd:
+        change(lbd)
+        lbd.write_config(LESS)
+        before = state(lbd)
+        said = lbd.lbadm_json("config", "reload", "--dry-run")
+        check("a rehearsed reload names the changes it would drop", sorted(said["dropped"]), GONE)
+        check("... and changes nothing", state(lbd), before)
+        said = lbd.lbadm_json("config", "reload")
+        check("a reload drops changes of what the file has no longer, and names them",
+              sorted(said["dropped"]), GONE)
+        check("... and names those that are kept", said["kept"], ["pools.web.backends.b1.admin"])
+        check("... what is left is the new file with them", state(lbd), LEFT)
+        said = lbd.lbadm("config", "reload")
+        check("lbadm says that it was done, and what was kept", said.stdout.splitlines(),
+              ["reloaded", "kept: pools.web.backends.b1.admin"])
+        lbd.kill()
+        lbd.start()
+        check("after kill -9 nothing has come back", state(lbd), LEFT)
+        lbd.write_config(FULL)
+        lbd.reload()
+        check("what returns to the file returns without the changes",
+              state(lbd), ({"b1": "draining", "b2": "enabled"}, ["web", "api"], ["web", "api"]))
+
+
+def test_restart():
+    with Lab("tc", backends=2) as lab, lab.lbd(FULL) as lbd:
+        lbd.lbadm("backend", "drain", "web", "b2")
+        lbd.lbadm("service", "set", "api", "--pool", "web")
+        lbd.kill()
+        lbd.write_config(LESS)
+        lbd.start()
+        check("lbd starts with a file that lost what was changed", state(lbd),
+              ({"b1": "enabled"}, ["web"], ["web"]))
+        ok("and names it in the log", all(f"'{name}' dropped" in lbd.log_text() for name in
+                                          ("pools.web.backends.b2", "services.api")), lbd.log())
+
+
+if __name__ == "__main__":
+    main(test_reload, test_restart)
