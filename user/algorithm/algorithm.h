@@ -26,7 +26,7 @@ struct pick_key {
 /*
  * table: fills <slots> (room for LB_MAX_TABLE) with member indexes and returns how many: the slot
  * table both speeds use. <size> 0: as many as the algorithm finds right; only the hash tables
- *        take another (a prime). Deterministic in {address, weight} and <size>, never in ids.
+ *        take another. Deterministic in {address, weight} and <size>, never in ids.
  * pick:  a member index in [0, view->count); the view is not empty. Any thread.
  */
 struct algorithm_ops {
@@ -36,6 +36,16 @@ struct algorithm_ops {
 	uint32_t (*table)(const struct view *view, uint32_t size, uint16_t *slots);
 	uint32_t (*pick)(const struct balancer *balancer, const struct pick_key *key);
 };
+
+/*
+ * How many slots the hash tables (maglev, source-hash) of a pool with so many backends have: one
+ * size for all pools but the very large, because most slots lead to another member in a table of
+ * another size. Each of up to TABLE_STEPS steps makes it about four times smaller, for when there
+ * is no room for the tables of all pools.
+ */
+#define TABLE_STEPS 3
+#define TABLE_LEAST POOL_LEAST_TABLE
+uint32_t table_size(uint32_t members, uint32_t steps);
 
 /* The factory: NULL when there is no algorithm of that name. */
 const struct algorithm_ops *algorithm_create(const char *name);

@@ -32,7 +32,7 @@ static void turn_put(struct turn *turn)
 		free(turn);
 }
 
-static int make_table(struct balancer *balancer)
+static int make_table(struct balancer *balancer, uint32_t size)
 {
 	uint16_t *slots;
 
@@ -41,7 +41,7 @@ static int make_table(struct balancer *balancer)
 	balancer->slots = malloc(LB_MAX_TABLE * sizeof(*balancer->slots));
 	if (!balancer->slots)
 		return -ENOMEM;
-	balancer->n_slots = balancer->ops->table(balancer->view, 0, balancer->slots);
+	balancer->n_slots = balancer->ops->table(balancer->view, size, balancer->slots);
 	if (balancer->n_slots == 0)
 		return -ENOMEM;
 	assert(balancer->n_slots <= LB_MAX_TABLE);
@@ -53,6 +53,12 @@ static int make_table(struct balancer *balancer)
 
 int balancer_new(const char *algorithm, struct view *view, const struct balancer *previous,
 		 struct balancer **ret_balancer)
+{
+	return balancer_new_sized(algorithm, view, 0, previous, ret_balancer);
+}
+
+int balancer_new_sized(const char *algorithm, struct view *view, uint32_t size,
+		       const struct balancer *previous, struct balancer **ret_balancer)
 {
 	const struct algorithm_ops *ops = algorithm_create(algorithm);
 	struct balancer *balancer;
@@ -68,7 +74,7 @@ int balancer_new(const char *algorithm, struct view *view, const struct balancer
 	balancer->turn = turn_get(previous);
 	if (!balancer->turn)
 		goto fail;
-	r = make_table(balancer);
+	r = make_table(balancer, size);
 	if (r < 0)
 		goto fail;
 	*ret_balancer = balancer;

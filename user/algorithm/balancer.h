@@ -32,6 +32,9 @@ struct balancer {
  * at the first backend. */
 int balancer_new(const char *algorithm, struct view *view, const struct balancer *previous,
 		 struct balancer **ret_balancer);
+/* The same with <size> slots, if the algorithm lets that be chosen; 0: it chooses. */
+int balancer_new_sized(const char *algorithm, struct view *view, uint32_t size,
+		       const struct balancer *previous, struct balancer **ret_balancer);
 void balancer_free(struct balancer *balancer);
 /* The chosen member, NULL when none is eligible. <tried> (may be NULL) are ids not to choose, if
  * another one is there: for retries. */

@@ -24,7 +24,7 @@
 #define SLACK 52
 
 /*
- * One size for all pools but the very large: a pool that grows or shrinks keeps its table. With it
+ * Of pools that are not very large, without steps: a pool that grows or shrinks keeps it. With it
  * 1 of 10 that goes moves 0.1% of the slots of others, at most 0.4%, and 1 of 100 moves 0.5%.
  */
 #define TABLE_SIZE    16381
@@ -61,9 +61,13 @@ struct looks {
 	uint64_t busy[TICKS / 64]; /* ticks with anybody */
 };
 
-static uint32_t size_for(uint32_t members)
+uint32_t table_size(uint32_t members, uint32_t steps)
 {
-	return members <= TABLE_MEMBERS ? TABLE_SIZE : LB_MAX_TABLE;
+	static const uint32_t small[] = {TABLE_SIZE, 4093, 1021, TABLE_LEAST};
+	static const uint32_t large[] = {LB_MAX_TABLE, TABLE_SIZE, 4093, 1021};
+
+	return (members <= TABLE_MEMBERS ? small
+					 : large)[steps < TABLE_STEPS ? steps : TABLE_STEPS];
 }
 
 static uint64_t hash(const struct addr *addr)
@@ -196,8 +200,8 @@ uint32_t maglev_table(const struct view *view, uint32_t size, uint16_t *slots)
 	struct due due;
 
 	if (size == 0)
-		looks.size =
-			size_for(view->pool_size > view->count ? view->pool_size : view->count);
+		looks.size = table_size(
+			view->pool_size > view->count ? view->pool_size : view->count, 0);
 	looks.lookers = calloc(view->count, sizeof(*looks.lookers));
 	if (light && looks.lookers) {
 		light_of(view, looks.size, light, &due);
@@ -216,7 +220,7 @@ static uint32_t pick(const struct balancer *balancer, const struct pick_key *key
 
 	if (key->attempt > 0)
 		hash_of_attempt = XXH64(&key->hash, sizeof(key->hash), key->attempt);
-	return balancer->slots[hash_of_attempt % balancer->n_slots];
+	return slot_of(balancer, hash_of_attempt);
 }
 
 const struct algorithm_ops maglev_ops = {

@@ -8,7 +8,7 @@ static uint32_t pick(const struct balancer *balancer, const struct pick_key *key
 {
 	XXH64_hash_t hash = XXH64(key->client.ip, sizeof(key->client.ip), key->attempt);
 
-	return balancer->slots[hash % balancer->n_slots];
+	return slot_of(balancer, hash);
 }
 
 const struct algorithm_ops source_hash_ops = {

@@ -88,6 +88,8 @@ static const struct option options[] = {
 	{"health-timeout", "D", OPTION_DURATION, "health.timeout", "of one check: 1s"},
 	{"rise", "N", OPTION_NUMBER, "health.rise", "successes until up"},
 	{"fall", "N", OPTION_NUMBER, "health.fall", "failures until down"},
+	{"table-size", "N", OPTION_NUMBER, "table-size",
+	 "slots of maglev and source-hash: 251..65521"},
 	DRY_RUN,
 	{0},
 };

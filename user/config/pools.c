@@ -174,7 +174,8 @@ static const struct key pool_keys[] = {
 	{"retries", KEY_LATER, 0, 0, 0, NULL, NULL},
 	{"max-connections", KEY_LATER, 0, 0, 0, NULL, NULL},
 	{"passive", KEY_LATER, 0, 0, 0, NULL, NULL},
-	{"table-size", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"table-size", KEY_NUMBER, FIELD(pool.table_size), POOL_LEAST_TABLE, LB_MAX_TABLE, NULL,
+	 NULL},
 };
 
 static void read_pool(struct build *build, const struct place *place, struct config_pool *pool)

@@ -8,6 +8,7 @@
 #include "daemon/api.h"
 #include "daemon/moves.h"
 #include "daemon/overlay.h"
+#include "daemon/project.h"
 #include "daemon/service_counts.h"
 
 bool api_is_dry(const struct control_request *request)
@@ -67,7 +68,7 @@ static int view_of(const struct pool_spec *spec, struct pool_entry *entry, struc
 	return 0;
 }
 
-static int balancer_of(const struct pool_spec *spec, struct pool_entry *entry,
+static int balancer_of(const struct pool_spec *spec, struct pool_entry *entry, uint32_t steps,
 		       struct balancer **ret_balancer)
 {
 	struct view *view;
@@ -75,7 +76,9 @@ static int balancer_of(const struct pool_spec *spec, struct pool_entry *entry,
 
 	if (r < 0)
 		return r;
-	r = balancer_new(spec->algorithm, view, NULL, ret_balancer);
+	r = balancer_new_sized(spec->algorithm, view,
+			       project_table_size(spec, spec->n_backends, steps), NULL,
+			       ret_balancer);
 	view_put(view);
 	return r;
 }
@@ -128,14 +131,15 @@ static json_t *moves_json(const struct pool_spec *spec, const struct moves *move
 }
 
 /* Nothing is added for a pool that stays as it is. */
-static int add_pool(struct load_balancer *lb, const struct pool_spec *spec, json_t *list)
+static int add_pool(struct load_balancer *lb, const struct pool_spec *spec, uint32_t steps,
+		    json_t *list)
 {
 	struct pool_entry *entry = entry_find(lb, spec->name);
 	const struct balancer *before = entry && entry->shared ? entry->shared->balancer : NULL;
 	struct balancer *after = NULL;
 	json_t *shares = json_array();
 	struct moves moves;
-	int r = balancer_of(spec, entry, &after);
+	int r = balancer_of(spec, entry, steps, &after);
 
 	if (r == 0) {
 		moves_of(before, after, &moves);
@@ -173,9 +177,10 @@ void api_rehearse(struct load_balancer *lb, const char *const *at, const json_t 
 	struct error err = {0};
 	json_t *pools = json_array();
 	int r = overlay_rehearse(lb, at, patch, &config, &err);
+	uint32_t steps = r == 0 ? project_table_steps(config) : 0;
 
 	for (uint32_t i = 0; r == 0 && i < config->n_pools; i++) {
-		r = add_pool(lb, &config->pools[i].pool, pools);
+		r = add_pool(lb, &config->pools[i].pool, steps, pools);
 		if (r < 0)
 			(void)error_set(&err, r, "", "cannot build a balancer: %s", strerror(-r));
 	}

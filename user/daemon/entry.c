@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "config/equal.h"
 #include "daemon/apply.h"
+#include "daemon/project.h"
 #include "daemon/refresh.h"
 
 static const enum backend_health health_of_status[] = {
@@ -280,26 +281,42 @@ void entry_free(struct pool_entry *entry)
 	free(entry);
 }
 
-int entry_rebalance(struct pool_entry *entry)
+/* Once, when it becomes so. */
+static void warn_of_small_table(const struct pool_entry *entry, uint32_t size)
 {
+	const struct pool_spec *spec = pool_spec(entry->pool);
+	uint32_t right = project_table_size(spec, pool_count(entry->pool), 0);
+
+	if (size != entry->table_size && size < right)
+		log_warning("table of pool '%s' has %u slots, %u would be right: all pools' tables "
+			    "share %u; set table-size of pools that need less or more",
+			    spec->name, size, right, LB_MAX_SLOTS);
+}
+
+int entry_rebalance(struct pool_entry *entry, uint32_t steps)
+{
+	const struct pool_spec *spec = pool_spec(entry->pool);
+	uint32_t size = project_table_size(spec, pool_count(entry->pool), steps);
 	const struct balancer *previous = entry->shared ? entry->shared->balancer : NULL;
 	struct shared_balancer *shared;
 	int r;
 
-	if (!entry->stale)
+	if (!entry->stale && size == entry->table_size)
 		return 0;
 	shared = calloc(1, sizeof(*shared));
 	if (!shared)
 		return -ENOMEM;
 	shared->refs = 1;
-	r = balancer_new(pool_spec(entry->pool)->algorithm, pool_eligible(entry->pool), previous,
-			 &shared->balancer);
+	r = balancer_new_sized(spec->algorithm, pool_eligible(entry->pool), size, previous,
+			       &shared->balancer);
 	if (r < 0) {
 		free(shared);
 		return r;
 	}
 	shared_balancer_put(entry->shared);
 	entry->shared = shared;
+	warn_of_small_table(entry, size);
+	entry->table_size = size;
 	entry->stale = false;
 	return 0;
 }

@@ -25,6 +25,7 @@ struct pool_entry {
 	struct pool *pool;
 	struct health_spec health;
 	struct shared_balancer *shared; /* of the current view */
+	uint32_t table_size;		/* that <shared> was made for */
 	bool stale;			/* the view changed, <shared> is of the one before */
 };
 
@@ -48,8 +49,9 @@ struct pool_entry *entry_find(struct load_balancer *lb, const char *name); /* NU
 /* Makes the entry like <spec>: creates, changes, adds and removes backends. 0 or -errno. */
 int entry_apply(struct load_balancer *lb, const struct config_pool *spec, struct error *err);
 void entry_free(struct pool_entry *entry); /* removes its backends too */
-/* A balancer over the current view, if the view changed since. */
-int entry_rebalance(struct pool_entry *entry);
+/* A balancer over the current view, if that or the size of its table changed since. <steps>:
+ * project_table_steps(). */
+int entry_rebalance(struct pool_entry *entry, uint32_t steps);
 bool entry_known(struct pool_entry *entry); /* every checked backend had a result */
 
 void shared_balancer_put(struct shared_balancer *shared); /* NULL is fine */

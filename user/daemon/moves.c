@@ -1,46 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "daemon/moves.h"
 
-/* Hashes that are tried when the tables differ in size. */
-#define SAMPLES 262144
+#include <stdlib.h>
 
-/* Every hash of a sequence that covers all remainders evenly (Weyl, golden ratio). */
-#define GOLDEN 0x9e3779b97f4a7c15ULL
-
-static const struct addr *at(const struct balancer *balancer, uint64_t hash)
+static const struct addr *at(const struct balancer *balancer, uint32_t slot)
 {
-	return &balancer->view->members[balancer->slots[hash % balancer->n_slots]].addr;
+	return &balancer->view->members[balancer->slots[slot]].addr;
+}
+
+static int compare_with_member(const void *addr, const void *member)
+{
+	return addr_compare(addr, &((const struct view_member *)member)->addr);
 }
 
 static bool has(const struct balancer *balancer, const struct addr *addr)
 {
-	for (uint32_t i = 0; i < balancer->view->count; i++) {
-		if (addr_equal(&balancer->view->members[i].addr, addr))
-			return true;
-	}
-	return false;
+	const struct view *view = balancer->view;
+
+	return bsearch(addr, view->members, view->count, sizeof(view->members[0]),
+		       compare_with_member);
 }
 
+/*
+ * Both tables are spread over all hashes, as the kernel does it: slot i of n is from i / n to
+ * (i + 1) / n. A piece is where one slot of each overlap; lengths are in 1 / (n * m).
+ */
 static void compare(const struct balancer *before, const struct balancer *after,
 		    struct moves *moves)
 {
-	bool same_size = before->n_slots == after->n_slots;
-	uint32_t tries = same_size ? before->n_slots : SAMPLES;
-	uint32_t moved = 0;
-	uint32_t needed = 0;
+	uint64_t n = before->n_slots;
+	uint64_t m = after->n_slots;
+	uint64_t moved = 0;
+	uint64_t needed = 0;
+	uint64_t end;
 
-	for (uint32_t i = 0; i < tries; i++) {
-		uint64_t hash = same_size ? i : (i * GOLDEN) >> 16;
-		const struct addr *from = at(before, hash);
+	for (uint64_t pos = 0, i = 0, j = 0; pos < n * m; pos = end) {
+		const struct addr *from = at(before, (uint32_t)i);
+		bool same = addr_equal(from, at(after, (uint32_t)j));
+		uint64_t of_before = (i + 1) * m;
+		uint64_t of_after = (j + 1) * n;
 
-		if (addr_equal(from, at(after, hash)))
-			continue;
-		moved++;
-		needed += !has(after, from);
+		end = of_before < of_after ? of_before : of_after;
+		moved += same ? 0 : end - pos;
+		needed += same || has(after, from) ? 0 : end - pos;
+		i += end == of_before;
+		j += end == of_after;
 	}
-	moves->moved_slots = same_size ? moved : 0;
-	moves->moved = (double)moved / tries;
-	moves->needed = (double)needed / tries;
+	moves->moved_slots = n == m ? (uint32_t)(moved / m) : 0;
+	moves->moved = (double)moved / (double)(n * m);
+	moves->needed = (double)needed / (double)(n * m);
 }
 
 void moves_of(const struct balancer *before, const struct balancer *after, struct moves *ret_moves)

@@ -42,6 +42,51 @@ static bool pool_wanted(const struct project *in, const struct project_pool *poo
 	return false;
 }
 
+/* ---- Room for tables ------------------------------------------------------------------------ */
+
+/* A quarter is left for the tables that replace others, which rest for a moment. */
+#define ROOM (LB_MAX_SLOTS / 4 * 3)
+
+static bool has_hash_table(const struct pool_spec *spec)
+{
+	const struct algorithm_ops *ops = algorithm_create(spec->algorithm);
+
+	return ops && ops->choice == LB_CHOICE_TABLE_HASH;
+}
+
+uint32_t project_table_size(const struct pool_spec *spec, uint32_t members, uint32_t steps)
+{
+	if (!has_hash_table(spec))
+		return 0;
+	return spec->table_size ? spec->table_size : table_size(members, steps);
+}
+
+static uint64_t room_of_tables(const struct config *config, uint32_t steps)
+{
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; i < config->n_pools; i++) {
+		const struct pool_spec *spec = &config->pools[i].pool;
+
+		total += project_table_size(spec, spec->n_backends, steps);
+	}
+	return total;
+}
+
+/* Of all pools with hash tables, also those that no kernel service names today. */
+uint32_t project_table_steps(const struct config *config)
+{
+	uint32_t steps = 0;
+
+	if (!config_has_kernel_service(config))
+		return 0;
+	while (steps < TABLE_STEPS && room_of_tables(config, steps) > ROOM)
+		steps++;
+	return steps;
+}
+
+/* ---- The wanted state ----------------------------------------------------------------------- */
+
 static int project_service(const struct project *in, const struct service_spec *spec,
 			   struct wanted *wanted)
 {

@@ -28,6 +28,14 @@ struct project {
 	struct list *tombstones; /* struct tombstone */
 };
 
+/*
+ * By how many steps hash tables of pools without table-size are made smaller (table_size()), so
+ * that all find room in lb_slots. A function of the configuration alone, so that two lbds agree.
+ */
+uint32_t project_table_steps(const struct config *config);
+/* Slots of a pool's table then; 0 lets the algorithm choose. */
+uint32_t project_table_size(const struct pool_spec *spec, uint32_t members, uint32_t steps);
+
 /* Only pools that a kernel-path service names are in the result. 0 or -ENOMEM. */
 int project(const struct project *in, struct wanted *ret_wanted);
 

@@ -193,11 +193,12 @@ static int publish(struct load_balancer *lb)
 
 int refresh_now(struct load_balancer *lb, struct error *err)
 {
+	uint32_t steps = project_table_steps(lb->config);
 	int r = 0;
 
 	timer_stop(lb->loop, &lb->refresh);
 	list_for_each (node, &lb->pools) {
-		r = entry_rebalance(entry_of(node));
+		r = entry_rebalance(entry_of(node), steps);
 		if (r < 0)
 			return error_set(err, r, "", "cannot build a balancer: %s", strerror(-r));
 	}

@@ -192,6 +192,7 @@ void pool_configure(struct pool *pool, const struct pool_spec *spec)
 	memcpy(pool->spec.algorithm, spec->algorithm, sizeof(pool->spec.algorithm));
 	pool->spec.start_up = spec->start_up;
 	pool->spec.when_all_down = spec->when_all_down;
+	pool->spec.table_size = spec->table_size;
 	if (pool->view)
 		refresh(pool);
 }

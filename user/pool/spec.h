@@ -15,6 +15,7 @@
 
 #define POOL_NAME_LEN	   64
 #define BACKEND_MAX_WEIGHT 256
+#define POOL_LEAST_TABLE   251 /* slots */
 
 enum admin_state {
 	ADMIN_ENABLED,
@@ -38,6 +39,7 @@ struct pool_spec {
 	char algorithm[32]; /* a name that algorithm_exists() */
 	bool start_up;	    /* start: up; unknown health is eligible */
 	enum when_all_down when_all_down;
+	uint32_t table_size; /* slots of maglev and source-hash; 0: as many as are right */
 	struct backend_spec *backends; /* owned by the config */
 	uint32_t n_backends;
 };

@@ -38,9 +38,13 @@ static const struct {
 	double moved_low, moved_high, needed_low, needed_high;
 } rows[] = {
 	{"nothing changes", "maglev", "maglev", 1, 10, 1, 10, true, 0, 0, 0, 0},
-	/* Its own tenth has to move, and few of the others do. */
-	{"one of ten goes", "maglev", "maglev", 1, 10, 2, 9, true, 0.1, 0.12, 0.09, 0.11},
-	{"one more comes", "maglev", "maglev", 1, 9, 1, 10, true, 0.09, 0.12, 0, 0},
+	/* Its own slots have to move, and few of the others do. */
+	{"one of three goes", "maglev", "maglev", 1, 3, 1, 2, true, 0.326, 0.341, 0.326, 0.34},
+	{"one of ten goes", "maglev", "maglev", 1, 10, 2, 9, true, 0.098, 0.107, 0.098, 0.102},
+	{"one more comes", "maglev", "maglev", 1, 9, 1, 10, true, 0.098, 0.107, 0, 0},
+	/* Up to 128 have a smaller table. A slot in it is as wide as four, of which one may keep
+	 * its member: looks go to the same part of a table of any size. */
+	{"the size changes", "maglev", "maglev", 1, 129, 1, 128, true, 0.7, 0.85, 0.007, 0.009},
 	{"all are others", "maglev", "maglev", 1, 3, 11, 3, true, 1, 1, 1, 1},
 	{"from maglev to source-hash is one table", "maglev", "source-hash", 1, 3, 1, 3, true, 0, 0,
 	 0, 0},

@@ -77,7 +77,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void run(struct fixture *f, struct wanted *wanted)
+static void run_with(struct fixture *f, const char *algorithm, struct wanted *wanted)
 {
 	struct project_pool pool = {.id = 3, .pool = f->pool};
 	struct project in = {.config = &f->config,
@@ -88,10 +88,14 @@ static void run(struct fixture *f, struct wanted *wanted)
 
 	balancer_free(f->balancer);
 	f->balancer = NULL;
-	assert_int_equal(balancer_new("round-robin", pool_eligible(f->pool), NULL, &f->balancer),
-			 0);
+	assert_int_equal(balancer_new(algorithm, pool_eligible(f->pool), NULL, &f->balancer), 0);
 	pool.balancer = f->balancer;
 	assert_int_equal(project(&in, wanted), 0);
+}
+
+static void run(struct fixture *f, struct wanted *wanted)
+{
+	run_with(f, "round-robin", wanted);
 }
 
 static void a_kernel_service_brings_its_pool_and_all_its_backends(void **state)
@@ -158,12 +162,113 @@ static void a_removed_backend_stays_as_a_tombstone(void **state)
 	wanted_fini(&wanted);
 }
 
+static const struct wanted_backend *by_id(const struct wanted *wanted, uint16_t id)
+{
+	for (uint32_t i = 0; i < wanted->n_backends; i++) {
+		if (wanted->backends[i].id == id)
+			return &wanted->backends[i];
+	}
+	fail_msg("no backend has the id %u of a slot", id);
+	return NULL;
+}
+
+/* Their ids differ: they are handed out as the backends come. */
+static void two_daemons_told_in_opposite_order_make_one_table(void **state)
+{
+	enum { BACKENDS = 20 };
+	static const char *const algorithms[] = {"maglev", "source-hash"};
+	struct fixture *f = *state;
+	void *other;
+
+	assert_int_equal(setup(&other), 0);
+	for (uint32_t i = 0; i < BACKENDS; i++) {
+		char text[32];
+
+		(void)snprintf(text, sizeof(text), "10.0.1.%u:80", 1 + i);
+		add(f, text, 1 + i % 3, HEALTH_UP);
+		(void)snprintf(text, sizeof(text), "10.0.1.%u:80", BACKENDS - i);
+		add(other, text, 1 + (BACKENDS - 1 - i) % 3, HEALTH_UP);
+	}
+	for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++) {
+		struct wanted one = {0};
+		struct wanted two = {0};
+
+		run_with(f, algorithms[i], &one);
+		run_with(other, algorithms[i], &two);
+		assert_int_equal(one.pools[0].n_slots, two.pools[0].n_slots);
+		assert_memory_not_equal(one.pools[0].slots, two.pools[0].slots,
+					one.pools[0].n_slots * sizeof(uint16_t));
+		for (uint32_t slot = 0; slot < one.pools[0].n_slots; slot++)
+			assert_true(addr_equal(&by_id(&one, one.pools[0].slots[slot])->addr,
+					       &by_id(&two, two.pools[0].slots[slot])->addr));
+		wanted_fini(&one);
+		wanted_fini(&two);
+	}
+	teardown(&other);
+}
+
+static void tables_shrink_step_by_step_when_there_are_too_many(void **state)
+{
+	static const struct {
+		const char *algorithm;
+		uint32_t pools;
+		uint32_t backends;   /* of each */
+		uint32_t table_size; /* of each */
+		uint32_t steps;
+	} rows[] = {
+		{"maglev", 1, 1, 0, 0},	       {"maglev", 48, 3, 0, 0},
+		{"maglev", 49, 3, 0, 1},       {"source-hash", 192, 100, 0, 1},
+		{"source-hash", 193, 3, 0, 2}, {"maglev", 770, 3, 0, 2},
+		{"maglev", 771, 3, 0, 3},      {"maglev", 4095, 3, 0, 3},
+		{"maglev", 12, 200, 0, 0},     {"maglev", 13, 200, 0, 1},
+		{"maglev", 100, 3, 4093, 0},   {"round-robin", 4095, 3, 0, 0},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config config = f->config;
+		uint64_t room = 0;
+		uint32_t steps;
+
+		config.n_pools = rows[i].pools;
+		config.pools = calloc(config.n_pools, sizeof(*config.pools));
+		assert_non_null(config.pools);
+		for (uint32_t p = 0; p < config.n_pools; p++) {
+			struct pool_spec *spec = &config.pools[p].pool;
+
+			(void)snprintf(spec->algorithm, sizeof(spec->algorithm), "%s",
+				       rows[i].algorithm);
+			spec->n_backends = rows[i].backends;
+			spec->table_size = rows[i].table_size;
+		}
+		steps = project_table_steps(&config);
+		for (uint32_t p = 0; p < config.n_pools; p++)
+			room += (project_table_size(&config.pools[p].pool, rows[i].backends,
+						    steps) +
+				 3) &
+				~3U;
+		if (steps != rows[i].steps || room > LB_MAX_SLOTS)
+			fail_msg("%u pools of %u, %s: %u steps and %u slots, expected %u steps and "
+				 "at most %u",
+				 rows[i].pools, rows[i].backends, rows[i].algorithm, steps,
+				 (unsigned)room, rows[i].steps, LB_MAX_SLOTS);
+		config.services = NULL;
+		config.n_services = 0;
+		assert_int_equal(project_table_steps(&config), 0);
+		free(config.pools);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			a_kernel_service_brings_its_pool_and_all_its_backends, setup, teardown),
 		cmocka_unit_test_setup_teardown(slots_name_eligible_backends_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(two_daemons_told_in_opposite_order_make_one_table,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(tables_shrink_step_by_step_when_there_are_too_many,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_proxy_service_brings_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_removed_backend_stays_as_a_tombstone, setup,
 						teardown),
