@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import balancer
-from balancer import V4, prepare
+from balancer import V4
 from lab import NO_CHECK, PROXY, VIP, Lab, config, nat
 from proxies import HAPROXY, cpu_seconds, written
 from table import RUNS, Table
@@ -153,7 +153,6 @@ def one_turn(lab, helpers, tables):
 def latency(helpers):
     tables = Tables()
     with Lab("xdp", 1) as lab:
-        prepare(lab)
         lab.popen("b1", f"{helpers}/rr", "serve", str(PORT))
         wait_for(lambda: lab.run("b1", "ss", "-Hltn", f"sport = :{PORT}").stdout)
         for _ in range(RUNS):

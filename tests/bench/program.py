@@ -15,6 +15,7 @@ BY_TABLE = ("round-robin", "weighted-round-robin", "maglev", "source-hash")
 BACKENDS = {80: 3, 81: 100, 82: 1000}  # by the service's port
 NEW = 10000  # flows opened at once
 HOT_NS, SPREAD_NS, MILLION_NS, NEW_NS, PASS_NS = 60, 120, 180, 250, 15  # targets
+GROWTH = 1.1  # with services or backends: what passes for none
 OTHER_PORT = 83
 VERDICTS = {"ack": "forwarded", "tunnel": "forwarded", "reply": "replied", "syn": "forwarded_new",
             "pass": "not_ours"}
@@ -121,19 +122,25 @@ def many_services(count):
     return {**config("native", {"web": balancer.pool()}, listed), "limits": {"flows": TABLE}}
 
 
+def services_turn(lab, helpers, table, count):
+    with lab.lbd(many_services(count)) as lbd:
+        program = Program(lab, lbd, helpers)
+        open_flows(lab, lbd, helpers, 1)
+        program.measure(table, f"nat, 1 flow, {count} services", "ack", 1, HOT_NS, turns=1)
+        program.measure(table, f"no service's packet, {count} services", "pass", 1, PASS_NS,
+                        port=OTHER_PORT, turns=1)
+        evicting(program, table, f"new flow for an old one, {count} services", 80, turns=1)
+
+
 def services(helpers):
     table = Table("lbd: one packet, by the number of services, program alone, XDP", "ns", digits=0)
     with Lab("xdp", 1) as lab:
         prepare(lab)
-        for count in (1, 100, 4000):
-            with lab.lbd(many_services(count)) as lbd:
-                program = Program(lab, lbd, helpers)
-                open_flows(lab, lbd, helpers, 1)
-                program.measure(table, f"nat, 1 flow, {count} services", "ack", 1, HOT_NS)
-                program.measure(table, f"no service's packet, {count} services", "pass", 1,
-                                PASS_NS, port=OTHER_PORT)
-                evicting(program, table, f"new flow, {count} services", 80)
-    table.show()
+        for _ in range(RUNS):
+            for count in (1, 100, 4000):
+                services_turn(lab, helpers, table, count)
+    table.show([(f"{what}, 4000 services", f"{what}, 1 services", {"at_most": GROWTH})
+                for what in ("nat, 1 flow", "no service's packet", "new flow for an old one")])
 
 
 def algorithm_services(algorithm, timeout=None):
@@ -162,10 +169,10 @@ def into_empty(lbd, program, table, algorithm):
                             port=port, turns=1)
 
 
-def evicting(program, table, row, port):
+def evicting(program, table, row, port, **options):
     """The quota of half-open flows is full; for each new one the oldest ends."""
     program.cost("syn", TABLE // 2, port=port, turns=1)
-    program.measure(table, row, "syn", 100000, None, port=port)
+    program.measure(table, row, "syn", 100000, None, port=port, **options)
 
 
 def new(helpers):
@@ -182,5 +189,7 @@ def new(helpers):
                 for port, count in BACKENDS.items():
                     evicting(Program(lab, lbd, helpers), full, f"{algorithm}, {count} backends",
                              port)
-    empty.show()
-    full.show()
+    for table in (empty, full):
+        table.show([(f"{algorithm}, 1000 backends", f"{algorithm}, 3 backends",
+                     {"at_most": GROWTH}) for algorithm in ALGORITHMS
+                    if algorithm != "least-connections"])
