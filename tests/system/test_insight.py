@@ -316,6 +316,16 @@ def test_doctor():
                 check_break(lab, lbd, hook, row)
 
 
+def test_doctor_of_many():
+    many = [{"address": f"10.0.1.{i % 250 + 2}:{1000 + i // 250}"} for i in range(1100)]
+    with Lab("tc", backends=1) as lab, lab.lbd(config(
+            "tc", {"many": {"algorithm": "random-two", "health": {"type": "none"},
+                            "backends": many}}, {"many": nat(f"{VIP}:80", "many")})) as lbd:
+        check("doctor says how many backends it did not look at",
+              [f["what"] for f in lbd.get("/v1/doctor")["findings"] if f["code"] == "left_out"],
+              ["76 of 1100 were not looked at"])
+
+
 def check_break(lab, lbd, hook, row):
     what, where, command, code, subject = row
     lab.must(where, "sh", "-c", command)
@@ -335,4 +345,4 @@ def check_break(lab, lbd, hook, row):
 
 
 if __name__ == "__main__":
-    main(test_why, test_monitor, test_trace, test_doctor)
+    main(test_why, test_monitor, test_trace, test_doctor, test_doctor_of_many)

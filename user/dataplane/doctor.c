@@ -14,7 +14,7 @@
 #include "dataplane/route.h"
 #include "dataplane/state.h"
 
-#define BACKENDS_MOST 256 /* looked at, so that thousands do not hold up the control thread */
+#define BACKENDS_MOST 1024 /* looked at, so that thousands do not hold up the control thread */
 
 #define OUTER4	20
 #define OUTER6	40
@@ -194,19 +194,21 @@ static void look_at_backends(struct dataplane *dp, const struct survey *survey, 
 	int fd = netlink_open(NETLINK_ROUTE, 0);
 	uint32_t seen = 0;
 
-	for (uint32_t id = 1; fd >= 0 && id < LB_MAX_BACKENDS && seen < BACKENDS_MOST; id++) {
+	for (uint32_t id = 1; fd >= 0 && id < LB_MAX_BACKENDS; id++) {
 		const struct lb_backend *row = &dp->maps.backends[id];
 		struct backend_facts facts;
 
 		if (!(row->flags & LB_BACKEND_USED) || row->pool >= LB_MAX_POOLS ||
 		    !survey->mode[row->pool])
 			continue;
-		seen++;
+		if (seen++ >= BACKENDS_MOST)
+			continue;
 		look_at_backend(fd, row, survey->mode[row->pool] - 1U, &facts);
 		judge_backend(&facts, client_mtu(dp, facts.ifname, mtu), survey->to);
 	}
 	if (fd >= 0)
 		(void)close(fd);
+	judge_left_out(BACKENDS_MOST, seen, survey->to);
 }
 
 void dataplane_doctor(struct dataplane *dp, void (*each)(void *ctx, const struct finding *finding),

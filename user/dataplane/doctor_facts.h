@@ -83,6 +83,8 @@ void judge_interface(const struct interface_facts *iface, const struct host_fact
 /* <ingress_mtu>: the largest of the interfaces that clients come in at. */
 void judge_backend(const struct backend_facts *backend, uint32_t ingress_mtu,
 		   const struct report_to *to);
+/* That so many backends were not looked at. */
+void judge_left_out(uint32_t most, uint32_t all, const struct report_to *to);
 void judge_vip(const char *service, const char *vip, const struct report_to *to); /* a local one */
 
 /* doctor_ask.c: what the kernel says; what it does not say is zero. */

@@ -249,6 +249,11 @@ static const struct diagnosis headroom = {
 	"packets of full size do not fit into the tunnel: each sender has to be told by ICMP, and "
 	"those that do not get it hang"};
 
+static const struct diagnosis left_out = {
+	FINDING_NOTE, "left_out",
+	"to look at each of them would hold up lbd: what is wrong with the way to one of these is "
+	"not said here"};
+
 static const struct diagnosis local_vip = {
 	FINDING_NOTE, "local_vip",
 	"clients on this host itself are not balanced: XDP and TC see only what comes in"};
@@ -291,6 +296,16 @@ void judge_backend(const struct backend_facts *backend, uint32_t ingress_mtu,
 		       backend->mtu, ingress_mtu, backend->overhead);
 	tell(to, finding_of(&headroom, backend->ifname, what), "ip link set dev %s mtu %u",
 	     backend->ifname, wanted);
+}
+
+void judge_left_out(uint32_t most, uint32_t all, const struct report_to *to)
+{
+	char what[128];
+
+	if (all <= most)
+		return;
+	(void)snprintf(what, sizeof(what), "%u of %u were not looked at", all - most, all);
+	tell(to, finding_of(&left_out, "backends", what), "%s", "");
 }
 
 void judge_vip(const char *service, const char *vip, const struct report_to *to)

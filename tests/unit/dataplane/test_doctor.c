@@ -315,12 +315,28 @@ static void the_way_to_a_backend_is_resolved_and_wide_enough(void **state)
 	}
 }
 
+static void backends_that_were_not_looked_at_are_counted(void **unused)
+{
+	static const struct {
+		uint32_t all;
+		const char *says;
+	} rows[] = {{0, ""}, {1024, ""}, {1025, "note left_out: \n"}};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		said[0] = '\0';
+		judge_left_out(1024, rows[i].all, &to);
+		assert_string_equal(said, rows[i].says);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_thing_that_is_wrong_with_an_interface_has_its_command),
 		cmocka_unit_test(port_ranges_that_overlap_are_parted),
 		cmocka_unit_test(the_way_to_a_backend_is_resolved_and_wide_enough),
+		cmocka_unit_test(backends_that_were_not_looked_at_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
