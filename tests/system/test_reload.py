@@ -76,5 +76,24 @@ def test_restart():
                                           ("pools.web.backends.b2", "services.api")), lbd.log())
 
 
+def test_health():
+    """A check that is made anew by a change goes on with what the one before it saw."""
+    seldom = setup({"web": ["b1"]}, {"web": (WEB, "web")})
+    seldom["pools"]["web"]["health"] = {"type": "tcp", "interval": "1h"}
+    with Lab("tc", backends=1) as lab, lab.lbd(seldom) as lbd:
+        ok("the backend is checked once", lbd.wait_eligible("web", ["b1"]))
+        seen = lbd.backends("web")["b1"]
+        ok("... and says when", seen["checked_at"] > 0, seen)
+        for args in (("pool", "set", "web", "--health-interval", "50m"),
+                     ("backend", "disable", "web", "b1"), ("backend", "enable", "web", "b1")):
+            done = lbd.lbadm(*args)
+            check(f"{' '.join(args)} is done", (done.returncode, done.stderr), (0, ""))
+            check("... and leaves when and with what result it was checked",
+                  [lbd.backends("web")["b1"][key] for key in ("checked_at", "health_reason")],
+                  [seen["checked_at"], "ok"])
+        ok("backend why has the last good probe",
+           "last good probe: none yet" not in lbd.lbadm("backend", "why", "web", "b1").stdout)
+
+
 if __name__ == "__main__":
-    main(test_reload, test_restart)
+    main(test_reload, test_restart, test_health)

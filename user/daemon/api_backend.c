@@ -38,6 +38,10 @@ static void check_info(const struct backend *backend, struct health_info *ret_in
 	*ret_info = (struct health_info){0};
 	if (check && check->check)
 		health_info(check->check, ret_info);
+	else if (check)
+		*ret_info = (struct health_info){.reason = check->last.reason,
+						 .probed_wall_ms = check->last.probed_wall_ms,
+						 .good_wall_ms = check->last.good_wall_ms};
 }
 
 static json_t *counts_json(struct pool_entry *entry, const struct backend *backend)

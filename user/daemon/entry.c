@@ -86,6 +86,8 @@ static void start_check(struct backend_check *check)
 	struct backend *backend = check->backend;
 	int r;
 
+	if (check->check)
+		health_info(check->check, &check->last);
 	health_close(check->check);
 	check->check = NULL;
 	if (check->entry->health.type == HEALTH_NONE) {
@@ -98,6 +100,8 @@ static void start_check(struct backend_check *check)
 			 status_of(backend), on_result, check, &check->check);
 	if (r < 0)
 		log_error("cannot check backend '%s': %s", backend->spec.name, strerror(-r));
+	else
+		health_carry(check->check, &check->last);
 }
 
 bool entry_known(struct pool_entry *entry)

@@ -34,6 +34,7 @@ struct backend_check {
 	struct pool_entry *entry;
 	struct backend *backend;
 	struct health_check *check; /* NULL: type none, or disabled */
+	struct health_info last;    /* of the check that ended last */
 };
 
 struct tombstone {

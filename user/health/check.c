@@ -200,6 +200,13 @@ void health_info(const struct health_check *check, struct health_info *ret_info)
 	};
 }
 
+void health_carry(struct health_check *check, const struct health_info *earlier)
+{
+	check->reason = earlier->reason;
+	check->probed_wall_ms = earlier->probed_wall_ms;
+	check->good_wall_ms = earlier->good_wall_ms;
+}
+
 static void free_check(struct deferred *deferred)
 {
 	free(container_of(deferred, struct health_check, freeing));

@@ -60,6 +60,8 @@ void health_run(struct health_check *check); /* probe now, if none is running */
 /* Evidence from traffic: counts as suspicion, probes at once. */
 void health_suspect(struct health_check *check);
 void health_info(const struct health_check *check, struct health_info *ret_info);
+/* What an earlier check of the same backend saw, and when. */
+void health_carry(struct health_check *check, const struct health_info *earlier);
 void health_close(struct health_check *check); /* NULL is fine */
 
 #endif
