@@ -189,8 +189,8 @@ def test_foreign_tc(lab, lbd):
 
 # ---- Interfaces that go and come -----------------------------------------------------------------
 
-def remove_link(lab):
-    lab.must("lb", "ip", "link", "del", "cl0")
+def remove_link(lab, link="cl0"):
+    lab.must("lb", "ip", "link", "del", link)
 
 
 def make_link(lab):
@@ -205,26 +205,64 @@ def make_link(lab):
         lab.must("client", "ethtool", "-K", "eth0", "tx", "off", "gro", "on")
 
 
+def make_back_link(lab):
+    lab.must("lb", "ip", "link", "add", "be0", "type", "veth", "peer", "name", "lb", "netns",
+             f"{lab.prefix}-sw")
+    for where, command in (("sw", "link set lb master br0 up"), ("lb", "link set be0 up"),
+                           ("lb", "addr add 10.0.1.1/24 dev be0"),
+                           ("lb", "addr add 10.0.5.1/24 dev be0")):
+        lab.must(where, "ip", *command.split())
+    if lab.profile == "xdp":
+        lab.must("sw", "ethtool", "-K", "lb", "tx", "off", "gro", "on")
+        lab.take_xdp_tx("sw", "lb")
+
+
 def program_of(lab):
     """Nobody's, while the interface is not there."""
     return lab.run("lb", "ip", "link", "show", "cl0").returncode == 0 and lab.attached("cl0")
 
 
 def test_return(lab, lbd, hook):
-    for turn in ("first", "second"):
-        held = connect(lab, ONE)
-        name = ask(held)
-        remove_link(lab)
-        check(f"{hook}, {turn} time: without the interface connections of the other go on",
-              ask(held), name)
-        make_link(lab)
-        began = time.monotonic()
-        ok(f"{hook}, {turn} time: an interface that comes back is attached",
-           wait_for(lambda: program_of(lab), 5), lbd.log())
-        at_most(f"{hook}, {turn} time: ... at once", time.monotonic() - began, BACK_S)
-        check(f"{hook}, {turn} time: traffic flows again", share(lab, TWO, 6), EACH)
-        check(f"{hook}, {turn} time: the connection of before goes on", ask(held), name)
-        held.close()
+    held = connect(lab, ONE)
+    name = ask(held)
+    remove_link(lab)
+    check(f"{hook}: without the interface connections of the other go on", ask(held), name)
+    ok(f"{hook}: status says that it is gone",
+       wait_for(lambda: "gone" in why_of(lbd, "cl0"), 2), why_of(lbd, "cl0"))
+    make_link(lab)
+    began = time.monotonic()
+    ok(f"{hook}: an interface that comes back is attached", wait_for(lambda: program_of(lab), 5),
+       lbd.log())
+    at_most(f"{hook}: ... at once", time.monotonic() - began, BACK_S)
+    check(f"{hook}: traffic flows again", share(lab, TWO, 6), EACH)
+    check(f"{hook}: the connection of before goes on", ask(held), name)
+    held.close()
+
+
+def managed(lab):
+    """Backends that the kernel keeps resolved."""
+    return sorted(line.split()[0] for line in lab.must("lb", "ip", "neigh", "show", "dev", "be0")
+                  .splitlines() if "managed" in line)
+
+
+def test_return_of_backends(lab, lbd, hook):
+    """The interface towards the backends takes their neighbours and routes along."""
+    neighbours = managed(lab)
+    check(f"{hook}: the kernel keeps the backends resolved", neighbours,
+          [f"10.0.1.{11 + i}" for i in range(3)])
+    held = connect(lab, TWO)
+    name = ask(held)
+    remove_link(lab, "be0")
+    make_back_link(lab)
+    began = time.monotonic()
+    ok(f"{hook}: the backends' interface is attached again",
+       wait_for(lambda: lab.attached("be0"), 5), lbd.log())
+    ok(f"{hook}: ... its neighbours are kept resolved again",
+       wait_for(lambda: managed(lab) == neighbours, 5), managed(lab))
+    at_most(f"{hook}: ... at once", time.monotonic() - began, BACK_S)
+    check(f"{hook}: the connection of before goes on", ask(held), name)
+    check(f"{hook}: and new ones begin", share(lab, TWO, 6), EACH)
+    held.close()
 
 
 def test_return_while_dead(lab, lbd, hook):
@@ -336,7 +374,7 @@ def test_links(lab, hook, foreign):
     with lab.lbd(setup(("cl0", hook), ("be0", hook))) as lbd:
         test_detach(lab, lbd, hook)
         foreign(lab, lbd)
-        for test in (test_return, test_return_while_dead, test_absent_at_start,
+        for test in (test_return, test_return_of_backends, test_return_while_dead, test_absent_at_start,
                      test_taken_out_while_dead, test_other_hook_while_dead):
             test(lab, lbd, hook)
         test_namespace(lab, lbd)

@@ -232,6 +232,30 @@ static void an_interface_that_comes_back_is_attached_again(void **unused)
 	dataplane_close(dp);
 }
 
+/* The event loop tells of readiness once, so what was not read would be found by accident only. */
+static void an_interface_that_comes_back_behind_a_storm_of_routes_is_seen(void **unused)
+{
+	struct dataplane *dp;
+	int calls = 1;
+
+	NEEDS_ROOT();
+	dp = open_now();
+	attach_now(dp, "lbdpA0", HOOK_TC);
+	while (dataplane_on_watch(dp))
+		;
+	assert_int_equal(command("for i in $(seq 1 9); do for j in $(seq 1 40); do "
+				 "echo route add blackhole 10.22$i.$j.0/24; done; done | "
+				 "ip -batch -"),
+			 0);
+	assert_int_equal(command("ip link del lbdpA0") | make_veth(), 0);
+	while (calls < 20 && dataplane_on_watch(dp))
+		calls++;
+	assert_in_range(calls, 2, 19);
+	assert_int_equal(only_interface(dp).ifindex, if_nametoindex("lbdpA0"));
+	assert_int_equal(command("ip route flush type blackhole"), 0);
+	dataplane_close(dp);
+}
+
 static void a_route_change_makes_the_kernel_ask_again(void **unused)
 {
 	struct dataplane *dp;
@@ -274,6 +298,7 @@ int main(void)
 		TEST(our_filter_without_its_pin_is_recognised),
 		TEST(an_unknown_interface_is_answered_with_those_there_are),
 		TEST(an_interface_that_comes_back_is_attached_again),
+		TEST(an_interface_that_comes_back_behind_a_storm_of_routes_is_seen),
 		TEST(a_route_change_makes_the_kernel_ask_again),
 		TEST(a_backend_becomes_a_managed_neighbour_and_ceases_to_be),
 	};
