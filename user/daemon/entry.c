@@ -285,18 +285,6 @@ void entry_free(struct pool_entry *entry)
 	free(entry);
 }
 
-/* Once, when it becomes so. */
-static void warn_of_small_table(const struct pool_entry *entry, uint32_t size)
-{
-	const struct pool_spec *spec = pool_spec(entry->pool);
-	uint32_t right = project_table_size(spec, pool_count(entry->pool), 0);
-
-	if (size != entry->table_size && size < right)
-		log_warning("table of pool '%s' has %u slots, %u would be right: all pools' tables "
-			    "share %u; set table-size of pools that need less or more",
-			    spec->name, size, right, LB_MAX_SLOTS);
-}
-
 int entry_rebalance(struct pool_entry *entry, uint32_t steps)
 {
 	const struct pool_spec *spec = pool_spec(entry->pool);
@@ -319,7 +307,6 @@ int entry_rebalance(struct pool_entry *entry, uint32_t steps)
 	}
 	shared_balancer_put(entry->shared);
 	entry->shared = shared;
-	warn_of_small_table(entry, size);
 	entry->table_size = size;
 	entry->stale = false;
 	return 0;

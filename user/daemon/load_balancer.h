@@ -41,6 +41,7 @@ struct load_balancer {
 	struct ids pool_ids;
 	struct ids service_ids;
 	struct list pools;	/* struct pool_entry */
+	uint32_t table_steps;	/* project_table_steps() of the configuration */
 	struct list tombstones; /* struct tombstone: removed backends that flows may name */
 
 	bool open; /* services are open: every backend had a result, or start-timeout passed */

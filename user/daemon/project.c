@@ -9,37 +9,56 @@
 #include "daemon/entry.h"
 #include "daemon/project_service.h"
 
-static const struct project_pool *find_pool(const struct project *in, const char *name)
+/* ---- Pools by name -------------------------------------------------------------------------- */
+
+struct use {
+	const char *name;
+	const struct project_pool *pool;
+	bool in_kernel; /* a kernel-path service names it */
+	bool tunnels;	/* ... that forwards through a tunnel */
+};
+
+struct uses {
+	struct use *list; /* by name */
+	uint32_t count;
+};
+
+static int compare_uses(const void *a, const void *b)
 {
-	for (uint32_t i = 0; i < in->n_pools; i++) {
-		if (strcmp(pool_spec(in->pools[i].pool)->name, name) == 0)
-			return &in->pools[i];
-	}
-	return NULL;
+	return strcmp(((const struct use *)a)->name, ((const struct use *)b)->name);
 }
 
-static bool pool_tunnels(const struct project *in, const struct project_pool *pool)
+static struct use *find_use(const struct uses *uses, const char *name)
 {
-	for (uint32_t i = 0; i < in->config->n_services; i++) {
-		const struct service_spec *service = &in->config->services[i];
+	struct use key = {.name = name};
 
-		if (project_in_kernel(service) && service->forward >= FORWARD_IPIP &&
-		    strcmp(service->routes[0].pool, pool_spec(pool->pool)->name) == 0)
-			return true;
-	}
-	return false;
+	return bsearch(&key, uses->list, uses->count, sizeof(key), compare_uses);
 }
 
-static bool pool_wanted(const struct project *in, const struct project_pool *pool)
+static int uses_of(const struct project *in, struct uses *ret_uses)
 {
+	struct uses uses = {.list = calloc(in->n_pools + 1, sizeof(*uses.list)),
+			    .count = in->n_pools};
+
+	if (!uses.list)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < in->n_pools; i++)
+		uses.list[i] = (struct use){.name = pool_spec(in->pools[i].pool)->name,
+					    .pool = &in->pools[i]};
+	qsort(uses.list, uses.count, sizeof(*uses.list), compare_uses);
 	for (uint32_t i = 0; i < in->config->n_services; i++) {
 		const struct service_spec *service = &in->config->services[i];
+		struct use *use = project_in_kernel(service)
+					  ? find_use(&uses, service->routes[0].pool)
+					  : NULL;
 
-		if (project_in_kernel(service) &&
-		    strcmp(service->routes[0].pool, pool_spec(pool->pool)->name) == 0)
-			return true;
+		if (!use)
+			continue;
+		use->in_kernel = true;
+		use->tunnels |= service->forward >= FORWARD_IPIP;
 	}
-	return false;
+	*ret_uses = uses;
+	return 0;
 }
 
 /* ---- Room for tables ------------------------------------------------------------------------ */
@@ -87,29 +106,30 @@ uint32_t project_table_steps(const struct config *config)
 
 /* ---- The wanted state ----------------------------------------------------------------------- */
 
-static int project_service(const struct project *in, const struct service_spec *spec,
-			   struct wanted *wanted)
+static int project_service(const struct project *in, const struct uses *uses,
+			   const struct service_spec *spec, struct wanted *wanted)
 {
-	const struct project_pool *pool = find_pool(in, spec->routes[0].pool);
+	const struct use *use = find_use(uses, spec->routes[0].pool);
 	uint32_t id = ids_take(in->service_ids, spec->name);
 
 	if (id == 0)
 		return -ENOSPC;
 	project_timeouts(spec, wanted);
-	for (uint32_t i = 0; pool && i < spec->n_listen; i++) {
+	for (uint32_t i = 0; use && i < spec->n_listen; i++) {
 		struct wanted_service *service = &wanted->services[wanted->n_services++];
 
 		service->id = id;
 		service->listen = spec->listen[i];
-		service->pool = pool->id;
+		service->pool = use->pool->id;
 		if (project_rules(spec, service) < 0)
 			return -ENOMEM;
 		(void)snprintf(service->name, sizeof(service->name), "%s", spec->name);
 	}
-	return pool ? project_prefixes(spec, id, wanted) : 0;
+	return use ? project_prefixes(spec, id, wanted) : 0;
 }
 
-static int project_services(const struct project *in, struct wanted *wanted)
+static int project_services(const struct project *in, const struct uses *uses,
+			    struct wanted *wanted)
 {
 	size_t n = 1;
 
@@ -120,7 +140,7 @@ static int project_services(const struct project *in, struct wanted *wanted)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < in->config->n_services; i++) {
 		const struct service_spec *spec = &in->config->services[i];
-		int r = project_in_kernel(spec) ? project_service(in, spec, wanted) : 0;
+		int r = project_in_kernel(spec) ? project_service(in, uses, spec, wanted) : 0;
 
 		if (r < 0)
 			return r;
@@ -176,7 +196,7 @@ static void project_tombstones(const struct project *in, struct wanted *wanted)
 	}
 }
 
-static int project_pools(const struct project *in, struct wanted *wanted)
+static int project_pools(const struct project *in, const struct uses *uses, struct wanted *wanted)
 {
 	size_t n = 1;
 
@@ -188,10 +208,9 @@ static int project_pools(const struct project *in, struct wanted *wanted)
 	wanted->pools = calloc(in->n_pools + 1, sizeof(*wanted->pools));
 	if (!wanted->backends || !wanted->pools)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < in->n_pools; i++) {
-		const struct project_pool *pool = &in->pools[i];
-		int r = pool_wanted(in, pool) ? project_pool(pool, pool_tunnels(in, pool), wanted)
-					      : 0;
+	for (uint32_t i = 0; i < uses->count; i++) {
+		const struct use *use = &uses->list[i];
+		int r = use->in_kernel ? project_pool(use->pool, use->tunnels, wanted) : 0;
 
 		if (r < 0)
 			return r;
@@ -203,10 +222,15 @@ static int project_pools(const struct project *in, struct wanted *wanted)
 int project(const struct project *in, struct wanted *ret_wanted)
 {
 	struct wanted wanted = {0};
-	int r = project_services(in, &wanted);
+	struct uses uses;
+	int r = uses_of(in, &uses);
 
+	if (r < 0)
+		return r;
+	r = project_services(in, &uses, &wanted);
 	if (r == 0)
-		r = project_pools(in, &wanted);
+		r = project_pools(in, &uses, &wanted);
+	free(uses.list);
 	if (r < 0) {
 		wanted_fini(&wanted);
 		return r;

@@ -191,14 +191,28 @@ static int publish(struct load_balancer *lb)
 	return 0;
 }
 
+/* How long hash tables may be; the operator is told when that changes. */
+static void size_tables(struct load_balancer *lb)
+{
+	uint32_t before = lb->table_steps;
+
+	lb->table_steps = project_table_steps(lb->config);
+	if (lb->table_steps == before)
+		return;
+	log_warning("maglev tables of pools without table-size have %u slots now, %u before: with "
+		    "%u they would need too much of the %u slots of all pools",
+		    table_size(1, lb->table_steps), table_size(1, before), table_size(1, 0),
+		    LB_MAX_SLOTS);
+}
+
 int refresh_now(struct load_balancer *lb, struct error *err)
 {
-	uint32_t steps = project_table_steps(lb->config);
 	int r = 0;
 
 	timer_stop(lb->loop, &lb->refresh);
+	size_tables(lb);
 	list_for_each (node, &lb->pools) {
-		r = entry_rebalance(entry_of(node), steps);
+		r = entry_rebalance(entry_of(node), lb->table_steps);
 		if (r < 0)
 			return error_set(err, r, "", "cannot build a balancer: %s", strerror(-r));
 	}
