@@ -17,8 +17,8 @@ void sync_fini(struct sync *sync)
 	if (!sync)
 		return;
 	arena_fini(&sync->arena);
-	free(sync->services);
-	free(sync->prefixes);
+	keyed_fini(&sync->services);
+	keyed_fini(&sync->prefixes);
 	*sync = (struct sync){0};
 }
 
@@ -90,54 +90,56 @@ static int load(struct sync *sync)
 	if (rc == 0)
 		rc = sync_pools_load(sync);
 	if (rc == 0)
-		rc = sync_services_load(sync);
+		rc = keyed_load(&service_ops, sync, &sync->services);
 	if (rc == 0)
-		rc = sync_prefixes_load(sync);
+		rc = keyed_load(&prefix_ops, sync, &sync->prefixes);
 	sync->loaded = rc == 0;
 	sync_sources_changed(sync); /* while nobody looked */
 	return rc;
 }
 
 /* What is wanted of the two maps that are not memory. */
-struct entries {
-	struct service_entry *services;
-	uint32_t n_services;
-	struct prefix_entry *prefixes;
+struct lists {
+	struct keyed services;
+	struct keyed prefixes;
 };
 
-static int make_entries(struct sync *sync, const struct wanted *wanted, struct entries *ret_entries,
-			struct error *err)
+static void lists_fini(struct lists *lists)
 {
-	struct entries entries = {0};
-	int rc = sync_prefixes_of(wanted, &entries.prefixes);
+	keyed_fini(&lists->services);
+	keyed_fini(&lists->prefixes);
+}
+
+static int make_lists(struct sync *sync, const struct wanted *wanted, struct lists *ret_lists,
+		      struct error *err)
+{
+	struct lists lists = {0};
+	int rc = sync_prefixes_of(wanted, &lists.prefixes);
 
 	if (rc)
 		return error_set(err, rc, "", "out of memory");
-	rc = sync_services_of(sync, wanted, &entries.services, &entries.n_services, err);
+	rc = sync_services_of(sync, wanted, &lists.services, err);
 	if (rc)
-		free(entries.prefixes);
+		lists_fini(&lists);
 	else
-		*ret_entries = entries;
+		*ret_lists = lists;
 	return rc;
 }
 
 /* They are what the maps hold now. */
-static void keep_entries(struct sync *sync, const struct wanted *wanted,
-			 const struct entries *entries)
+static void keep_lists(struct sync *sync, const struct lists *lists)
 {
-	free(sync->services);
-	sync->services = entries->services;
-	sync->n_services = entries->n_services;
-	free(sync->prefixes);
-	sync->prefixes = entries->prefixes;
-	sync->n_prefixes = wanted->n_prefixes;
+	keyed_fini(&sync->services);
+	keyed_fini(&sync->prefixes);
+	sync->services = lists->services;
+	sync->prefixes = lists->prefixes;
 }
 
 /*
  * The order is the point. A backend is in the map before a table names it, a table before a service
  * leads to it; and what goes away goes the other way round.
  */
-static int write_all(struct sync *sync, const struct wanted *wanted, const struct entries *entries)
+static int write_all(struct sync *sync, const struct wanted *wanted, const struct lists *lists)
 {
 	int rc = sync_backends_flags(sync, wanted);
 
@@ -148,13 +150,13 @@ static int write_all(struct sync *sync, const struct wanted *wanted, const struc
 	if (rc == 0)
 		rc = sync_pools_write(sync, wanted);
 	if (rc == 0)
-		rc = sync_prefixes_write(sync, entries->prefixes, wanted->n_prefixes);
+		rc = keyed_write(&prefix_ops, sync, &sync->prefixes, &lists->prefixes);
 	if (rc == 0)
-		rc = sync_services_write(sync, entries->services, entries->n_services);
+		rc = keyed_write(&service_ops, sync, &sync->services, &lists->services);
 	if (rc == 0)
-		rc = sync_services_remove(sync, entries->services, entries->n_services);
+		rc = keyed_remove(&service_ops, sync, &sync->services, &lists->services);
 	if (rc == 0)
-		rc = sync_prefixes_remove(sync, entries->prefixes, wanted->n_prefixes);
+		rc = keyed_remove(&prefix_ops, sync, &sync->prefixes, &lists->prefixes);
 	if (rc == 0)
 		rc = sync_pools_remove(sync, wanted);
 	if (rc == 0)
@@ -164,25 +166,24 @@ static int write_all(struct sync *sync, const struct wanted *wanted, const struc
 
 int sync_write(struct sync *sync, const struct wanted *wanted, struct error *err)
 {
-	struct entries entries = {0};
+	struct lists lists = {0};
 	int rc = check(wanted, err);
 
 	if (rc)
 		return rc;
-	rc = make_entries(sync, wanted, &entries, err);
+	rc = make_lists(sync, wanted, &lists, err);
 	if (rc)
 		return rc;
 	rc = load(sync);
 	if (rc == 0)
-		rc = write_all(sync, wanted, &entries);
+		rc = write_all(sync, wanted, &lists);
 	if (rc) {
 		/* What lb_services and lb_prefixes hold now is unknown: ask again next time. */
 		sync->loaded = false;
-		free(entries.services);
-		free(entries.prefixes);
+		lists_fini(&lists);
 		return error_set(err, rc, "", "cannot write the kernel's tables: %s",
 				 strerror(-rc));
 	}
-	keep_entries(sync, wanted, &entries);
+	keep_lists(sync, &lists);
 	return 0;
 }

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "dataplane/arena.h"
+#include "dataplane/keyed.h"
 #include "dataplane/map_ops.h"
 #include "dataplane/wanted.h"
 
@@ -44,12 +45,10 @@ struct sync {
 	void *ctx;
 	struct map_view view;
 	struct arena arena;
-	bool loaded;			/* arena and services say what the maps hold */
-	uint32_t backends_top;		/* no backend at or above this id is in the map */
-	struct service_entry *services; /* sorted by key */
-	uint32_t n_services;
-	struct prefix_entry *prefixes; /* sorted by key */
-	uint32_t n_prefixes;
+	bool loaded;			  /* arena and services say what the maps hold */
+	uint32_t backends_top;		  /* no backend at or above this id is in the map */
+	struct keyed services;		  /* struct service_entry */
+	struct keyed prefixes;		  /* struct prefix_entry */
 	uint8_t tunnels[LB_MAX_BACKENDS]; /* enum sync_tunnel, by id */
 	uint32_t source_next;		  /* the id to ask a source for; 0: all were asked */
 	uint32_t tick_ns;		  /* of the kernel's clock, in which rates are written */

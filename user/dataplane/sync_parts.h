@@ -19,21 +19,17 @@ int sync_pools_load(struct sync *sync);
 int sync_pools_write(struct sync *sync, const struct wanted *wanted);
 int sync_pools_remove(struct sync *sync, const struct wanted *wanted);
 
-/*
- * A sorted list of what is wanted, and of the addresses; -EINVAL when two services share a key.
- * Source addresses are in lb_snat afterwards.
- */
-int sync_services_of(struct sync *sync, const struct wanted *wanted,
-		     struct service_entry **ret_entries, uint32_t *ret_count, struct error *err);
-int sync_services_load(struct sync *sync);
-int sync_services_write(struct sync *sync, const struct service_entry *entries, uint32_t count);
-int sync_services_remove(struct sync *sync, const struct service_entry *entries, uint32_t count);
+/* The two maps that are not memory. */
+extern const struct keyed_ops service_ops; /* struct service_entry */
+extern const struct keyed_ops prefix_ops;  /* struct prefix_entry */
 
-/* A sorted list of what is wanted. */
-int sync_prefixes_of(const struct wanted *wanted, struct prefix_entry **ret_entries);
-int sync_prefixes_load(struct sync *sync);
-int sync_prefixes_write(struct sync *sync, const struct prefix_entry *entries, uint32_t count);
-int sync_prefixes_remove(struct sync *sync, const struct prefix_entry *entries, uint32_t count);
+/*
+ * What is wanted, services and their addresses; -EINVAL when two services share a key. Source
+ * addresses are in lb_snat afterwards.
+ */
+int sync_services_of(struct sync *sync, const struct wanted *wanted, struct keyed *ret_list,
+		     struct error *err);
+int sync_prefixes_of(const struct wanted *wanted, struct keyed *ret_list);
 
 /* The outer source of a tunnel's backend: <current> if that is known. */
 void sync_source_of(const struct sync *sync, const struct lb_ip *current, struct lb_backend *body);

@@ -12,21 +12,41 @@
 
 #define SERVICE_BITS 32
 
-static int compare(const void *a, const void *b)
-{
-	const struct prefix_entry *one = a;
-	const struct prefix_entry *two = b;
+_Static_assert(offsetof(struct prefix_entry, value) == sizeof(struct lb_prefix_key),
+	       "the value is right behind the key");
 
-	return memcmp(&one->key, &two->key, sizeof(one->key));
+static int next(struct sync *sync, const void *prev, void *ret_row)
+{
+	struct prefix_entry *row = ret_row;
+
+	return sync->ops->prefix_next(sync->ctx,
+				      prev ? &((const struct prefix_entry *)prev)->key : NULL,
+				      &row->key, &row->value);
 }
 
-static const struct prefix_entry *find(const struct prefix_entry *entries, uint32_t count,
-				       const struct prefix_entry *like)
+static int put(struct sync *sync, const void *row)
 {
-	return count ? bsearch(like, entries, count, sizeof(*like), compare) : NULL;
+	const struct prefix_entry *entry = row;
+
+	return sync->ops->prefix_put(sync->ctx, &entry->key, entry->value);
 }
 
-int sync_prefixes_of(const struct wanted *wanted, struct prefix_entry **ret_entries)
+static int take_out(struct sync *sync, const void *row)
+{
+	return sync->ops->prefix_delete(sync->ctx, &((const struct prefix_entry *)row)->key);
+}
+
+const struct keyed_ops prefix_ops = {
+	.row_size = sizeof(struct prefix_entry),
+	.key_size = sizeof(struct lb_prefix_key),
+	.value_size = sizeof(uint32_t),
+	.most = LB_MAX_PREFIXES,
+	.next = next,
+	.put = put,
+	.remove = take_out,
+};
+
+int sync_prefixes_of(const struct wanted *wanted, struct keyed *ret_list)
 {
 	struct prefix_entry *entries = calloc(wanted->n_prefixes + 1ULL, sizeof(*entries));
 
@@ -41,58 +61,7 @@ int sync_prefixes_of(const struct wanted *wanted, struct prefix_entry **ret_entr
 		memcpy(to->key.addr.b, from->prefix.ip, sizeof(to->key.addr.b));
 		to->value = from->deny ? LB_PREFIX_DENY : LB_PREFIX_ALLOW;
 	}
-	qsort(entries, wanted->n_prefixes, sizeof(*entries), compare);
-	*ret_entries = entries;
+	keyed_sort(&prefix_ops, entries, wanted->n_prefixes);
+	*ret_list = (struct keyed){.rows = entries, .count = wanted->n_prefixes};
 	return 0;
-}
-
-int sync_prefixes_load(struct sync *sync)
-{
-	struct prefix_entry *entries = calloc(LB_MAX_PREFIXES + 1, sizeof(*entries));
-	uint32_t count = 0;
-	int rc = entries ? 0 : -ENOMEM;
-
-	while (rc == 0 && count < LB_MAX_PREFIXES) {
-		rc = sync->ops->prefix_next(sync->ctx, count ? &entries[count - 1].key : NULL,
-					    &entries[count].key, &entries[count].value);
-		if (rc == 0)
-			count++;
-	}
-	if (rc && rc != -ENOENT) {
-		free(entries);
-		return rc;
-	}
-	qsort(entries, count, sizeof(*entries), compare);
-	free(sync->prefixes);
-	sync->prefixes = entries;
-	sync->n_prefixes = count;
-	return 0;
-}
-
-int sync_prefixes_write(struct sync *sync, const struct prefix_entry *entries, uint32_t count)
-{
-	int rc = 0;
-
-	for (uint32_t i = 0; rc == 0 && i < count; i++) {
-		const struct prefix_entry *there =
-			find(sync->prefixes, sync->n_prefixes, &entries[i]);
-
-		if (!there || there->value != entries[i].value)
-			rc = sync->ops->prefix_put(sync->ctx, &entries[i].key, entries[i].value);
-	}
-	return rc;
-}
-
-int sync_prefixes_remove(struct sync *sync, const struct prefix_entry *entries, uint32_t count)
-{
-	int rc = 0;
-
-	for (uint32_t i = 0; rc == 0 && i < sync->n_prefixes; i++) {
-		if (find(entries, count, &sync->prefixes[i]))
-			continue;
-		rc = sync->ops->prefix_delete(sync->ctx, &sync->prefixes[i].key);
-		if (rc == -ENOENT)
-			rc = 0;
-	}
-	return rc;
 }

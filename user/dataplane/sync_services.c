@@ -7,19 +7,55 @@
 
 #define NS_PER_MS 1000000
 
-static int compare(const void *a, const void *b)
-{
-	const struct service_entry *one = a;
-	const struct service_entry *two = b;
+_Static_assert(offsetof(struct service_entry, value) == sizeof(struct lb_service_key),
+	       "the value is right behind the key");
 
-	return memcmp(&one->key, &two->key, sizeof(one->key));
+static int next(struct sync *sync, const void *prev, void *ret_row)
+{
+	struct service_entry *row = ret_row;
+
+	return sync->ops->service_next(sync->ctx,
+				       prev ? &((const struct service_entry *)prev)->key : NULL,
+				       &row->key, &row->value);
 }
 
-static const struct service_entry *find(const struct service_entry *entries, uint32_t count,
-					const struct service_entry *like)
+static bool has_id(const struct sync *sync, uint32_t id)
 {
-	return count ? bsearch(like, entries, count, sizeof(*like), compare) : NULL;
+	const struct service_entry *entries = sync->services.rows;
+
+	for (uint32_t i = 0; i < sync->services.count; i++) {
+		if (entries[i].value.id == id)
+			return true;
+	}
+	return false;
 }
+
+static int put(struct sync *sync, const void *row)
+{
+	const struct service_entry *entry = row;
+	int rc = 0;
+
+	if (entry->value.id && !has_id(sync, entry->value.id))
+		rc = sync->ops->service_clear_stats(sync->ctx, entry->value.id);
+	return rc ? rc : sync->ops->service_put(sync->ctx, &entry->key, &entry->value);
+}
+
+static int take_out(struct sync *sync, const void *row)
+{
+	return sync->ops->service_delete(sync->ctx, &((const struct service_entry *)row)->key);
+}
+
+const struct keyed_ops service_ops = {
+	.row_size = sizeof(struct service_entry),
+	.key_size = sizeof(struct lb_service_key),
+	.value_size = sizeof(struct lb_service),
+	.most = LB_MAX_LISTENERS,
+	.next = next,
+	.put = put,
+	.remove = take_out,
+};
+
+/* ---- What is wanted ------------------------------------------------------------------------ */
 
 /* At least one tick, so that a rate is never without limit by rounding. */
 static uint32_t ticks_of(const struct sync *sync, uint32_t ms)
@@ -78,9 +114,10 @@ static int sort_entries(struct service_entry *entries, uint32_t *count, struct e
 {
 	uint32_t kept = 0;
 
-	qsort(entries, *count, sizeof(*entries), compare);
+	keyed_sort(&service_ops, entries, *count);
 	for (uint32_t i = 0; i < *count; i++) {
-		bool twin = kept && compare(&entries[kept - 1], &entries[i]) == 0;
+		bool twin = kept && memcmp(&entries[kept - 1].key, &entries[i].key,
+					   sizeof(entries[i].key)) == 0;
 
 		if (twin && entries[i].value.id)
 			return refuse_twins(&entries[kept - 1], &entries[i], err);
@@ -91,8 +128,8 @@ static int sort_entries(struct service_entry *entries, uint32_t *count, struct e
 	return 0;
 }
 
-int sync_services_of(struct sync *sync, const struct wanted *wanted,
-		     struct service_entry **ret_entries, uint32_t *ret_count, struct error *err)
+int sync_services_of(struct sync *sync, const struct wanted *wanted, struct keyed *ret_list,
+		     struct error *err)
 {
 	struct service_entry *entries = calloc(2 * wanted->n_services + 1, sizeof(*entries));
 	uint32_t count = 0;
@@ -113,76 +150,6 @@ int sync_services_of(struct sync *sync, const struct wanted *wanted,
 		free(entries);
 		return rc;
 	}
-	*ret_entries = entries;
-	*ret_count = count;
+	*ret_list = (struct keyed){.rows = entries, .count = count};
 	return 0;
-}
-
-int sync_services_load(struct sync *sync)
-{
-	struct service_entry *entries = calloc(LB_MAX_LISTENERS, sizeof(*entries));
-	uint32_t count = 0;
-	int rc = entries ? 0 : -ENOMEM;
-
-	while (rc == 0 && count < LB_MAX_LISTENERS) {
-		rc = sync->ops->service_next(sync->ctx, count ? &entries[count - 1].key : NULL,
-					     &entries[count].key, &entries[count].value);
-		if (rc == 0)
-			count++;
-	}
-	if (rc && rc != -ENOENT) {
-		free(entries);
-		return rc;
-	}
-	qsort(entries, count, sizeof(*entries), compare);
-	free(sync->services);
-	sync->services = entries;
-	sync->n_services = count;
-	return 0;
-}
-
-static bool has_id(const struct sync *sync, uint32_t id)
-{
-	for (uint32_t i = 0; i < sync->n_services; i++) {
-		if (sync->services[i].value.id == id)
-			return true;
-	}
-	return false;
-}
-
-static int put(struct sync *sync, const struct service_entry *entry)
-{
-	int rc = 0;
-
-	if (entry->value.id && !has_id(sync, entry->value.id))
-		rc = sync->ops->service_clear_stats(sync->ctx, entry->value.id);
-	return rc ? rc : sync->ops->service_put(sync->ctx, &entry->key, &entry->value);
-}
-
-int sync_services_write(struct sync *sync, const struct service_entry *entries, uint32_t count)
-{
-	int rc = 0;
-
-	for (uint32_t i = 0; rc == 0 && i < count; i++) {
-		const struct service_entry *there =
-			find(sync->services, sync->n_services, &entries[i]);
-
-		if (!there || memcmp(&there->value, &entries[i].value, sizeof(there->value)) != 0)
-			rc = put(sync, &entries[i]);
-	}
-	return rc;
-}
-
-int sync_services_remove(struct sync *sync, const struct service_entry *entries, uint32_t count)
-{
-	int rc = 0;
-
-	for (uint32_t i = 0; rc == 0 && i < sync->n_services; i++) {
-		if (find(entries, count, &sync->services[i]))
-			continue;
-		rc = sync->ops->service_delete(sync->ctx, &sync->services[i].key);
-		if (rc == -ENOENT)
-			rc = 0;
-	}
-	return rc;
 }
