@@ -4,6 +4,7 @@
 others' programs, other namespaces."""
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -169,6 +170,26 @@ def test_foreign_xdp(lab, lbd):
     lab.must("lb", "ip", "link", "set", "cl0", "xdpdrv", "off")
     check("without it lbd attaches",
           lbd.lbadm("attach", "cl0", "--hook", "native").returncode, 0)
+
+
+def test_foreign_return(lab, lbd):
+    """Somebody else is faster when the interface returns."""
+    os.kill(lbd.process.pid, signal.SIGSTOP)
+    remove_link(lab)
+    make_link(lab)
+    lab.must("lb", "ip", "link", "set", "cl0", "xdpdrv", "object", program(lab, "xdp", 2),
+             "section", "xdp")
+    theirs = lab.attached("cl0")
+    os.kill(lbd.process.pid, signal.SIGCONT)
+    ok("native: an interface that returns with a foreign program is shown with the reason",
+       wait_for(lambda: "'pass'" in why_of(lbd, "cl0"), 2), lbd.get("/v1/interfaces"))
+    check("... and the program stays", lab.attached("cl0"), theirs)
+    lab.must("lb", "ip", "link", "set", "cl0", "alias", "again")
+    lab.must("lb", "ip", "link", "set", "cl0", "xdpdrv", "off")
+    ok("native: when it is gone lbd attaches", wait_for(lambda: lab.attached("cl0"), 2), lbd.log())
+    check("... and has said once that it could not",
+          lbd.log_text().count("not attached again"), 1)
+    check("... with its traffic", share(lab, TWO, 6), EACH)
 
 
 def test_foreign_tc(lab, lbd):
@@ -370,6 +391,8 @@ def test_links(lab, hook, foreign):
     with lab.lbd(setup(("cl0", hook), ("be0", hook))) as lbd:
         test_detach(lab, lbd, hook)
         foreign(lab, lbd)
+        if hook == "native":
+            test_foreign_return(lab, lbd)
         for test in (test_return, test_return_of_backends, test_return_while_dead, test_absent_at_start,
                      test_taken_out_while_dead, test_other_hook_while_dead):
             test(lab, lbd, hook)

@@ -165,6 +165,13 @@ static int renew(struct dataplane *dp, struct attachment *old, const struct atta
 	return 0;
 }
 
+/* Nothing is attached there now: tried again when links change. */
+static void lose(struct attachment *attachment)
+{
+	attachment->fd = -1;
+	attachment->ifindex = 0;
+}
+
 /*
  * Packets see one of both programs at any time, but for native <-> generic: the kernel does not
  * run both on one device (net/core/dev.c, dev_xdp_attach), so the old one goes first, and comes
@@ -184,7 +191,7 @@ static int change_hook(struct dataplane *dp, struct attachment *old, struct atta
 		if (attach_new(dp, &gone, NULL) == 0)
 			*old = gone;
 		else
-			drop(dp, old);
+			lose(old);
 		return rc;
 	}
 	if (rc)
@@ -198,6 +205,21 @@ static int change_hook(struct dataplane *dp, struct attachment *old, struct atta
 static bool same_place(const struct attachment *old, const struct attachment *new)
 {
 	return link_alive(old) && old->hook == new->hook && old->ifindex == new->ifindex;
+}
+
+/* Its device is gone, and another may have the name. */
+static int replace_dead(struct dataplane *dp, struct attachment *old, struct attachment *new,
+			struct error *err)
+{
+	int rc;
+
+	(void)link_detach(dp->path, old);
+	rc = attach_new(dp, new, err);
+	if (rc)
+		lose(old);
+	else
+		*old = *new;
+	return rc;
 }
 
 /* A daemon that was killed between two hooks left both. */
@@ -221,11 +243,8 @@ static int attach(struct dataplane *dp, struct attachment *new, struct error *er
 		if (rc != -ENOLINK)
 			return rc;
 	}
-	if (old && !(link_alive(old) && old->ifindex == new->ifindex)) {
-		(void)link_detach(dp->path, old);
-		drop(dp, old);
-		old = NULL;
-	}
+	if (old && !(link_alive(old) && old->ifindex == new->ifindex))
+		return replace_dead(dp, old, new, err);
 	if (old)
 		return change_hook(dp, old, new, err);
 	if (dp->n_attachments == MAX_ATTACHMENTS)
@@ -318,6 +337,18 @@ void dataplane_detach_others(struct dataplane *dp)
 
 /* ---- Devices that come and go -------------------------------------------------------------- */
 
+/* Each change of a link is an attempt: the same words are not said twice. */
+static void say_failed(struct attachment *attachment, const struct error *err)
+{
+	char why[HOOK_WHY_LEN];
+
+	(void)snprintf(why, sizeof(why), "%.*s", (int)sizeof(why) - 1, err->message);
+	if (!attachment || strcmp(attachment->why, why) == 0)
+		return;
+	log_error("not attached again: %s", err->message);
+	memcpy(attachment->why, why, sizeof(why));
+}
+
 void attachments_refresh(struct dataplane *dp)
 {
 	struct interface_spec lost[MAX_ATTACHMENTS];
@@ -337,7 +368,7 @@ void attachments_refresh(struct dataplane *dp)
 		struct error err = {0};
 
 		if (dataplane_attach(dp, &lost[i], &err) != 0)
-			log_error("cannot attach to '%s' again: %s", lost[i].name, err.message);
+			say_failed(find(dp, lost[i].name), &err);
 	}
 }
 

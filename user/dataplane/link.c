@@ -203,13 +203,14 @@ int link_detach(const char *pin_path, struct attachment *attachment)
 		return rc;
 	if (attachment->kind == LINK_CLSACT)
 		rc = clsact_detach(attachment);
-	else if (bpf_link_detach(attachment->fd) != 0 && errno != ENOLINK)
+	else if (attachment->fd >= 0 && bpf_link_detach(attachment->fd) != 0 && errno != ENOLINK)
 		rc = -errno;
 	if (rc)
 		return rc;
 	if (unlink(path) != 0 && errno != ENOENT)
 		rc = -errno;
-	(void)close(attachment->fd);
+	if (attachment->fd >= 0)
+		(void)close(attachment->fd);
 	attachment->fd = -1;
 	return rc;
 }
