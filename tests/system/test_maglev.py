@@ -161,6 +161,8 @@ def test_table_size(lab, lbd):
           0)
     small = table(lab)
     check("and is the size of the kernel's table", len(small), 1021)
+    shown = lbd.get("/v1/pools/web")
+    check("and is shown", (shown["table_size"], shown["slots"]), (1021, 1021))
     check_shares(small, ALL, "with 1021 slots")
     refused = lbd.lbadm("pool", "set", "web", "--table-size", "250")
     ok("one that is too small is refused, with what would be right",

@@ -43,14 +43,21 @@ json_t *api_pool_json(struct pool_entry *entry)
 {
 	const struct pool_spec *spec = pool_spec(entry->pool);
 	json_t *backends = json_array();
+	json_t *json;
 
 	list_for_each (node, pool_all(entry->pool))
 		(void)json_array_append_new(backends, api_backend_json(entry, backend_of(node)));
-	return json_pack("{s:s,s:s,s:o,s:s,s:s,s:i,s:o}", "name", spec->name, "algorithm",
+	json = json_pack("{s:s,s:s,s:o,s:s,s:s,s:i,s:o}", "name", spec->name, "algorithm",
 			 spec->algorithm, "health", health_json(&entry->health), "start",
 			 spec->start_up ? "up" : "check", "when_all_down",
 			 strtable_name(&when_all_down_names, (int)spec->when_all_down), "eligible",
 			 (int)pool_eligible(entry->pool)->count, "backends", backends);
+	if (spec->table_size)
+		(void)json_object_set_new(json, "table_size", json_integer(spec->table_size));
+	if (entry->shared)
+		(void)json_object_set_new(json, "slots",
+					  json_integer(entry->shared->balancer->n_slots));
+	return json;
 }
 
 void api_pools(void *ctx, const struct control_request *request, struct control_reply *reply)
