@@ -117,7 +117,9 @@ int load_balancer_start_tcp(struct load_balancer *lb, struct error *err)
 	r = dataplane_open(&spec, &lb->dataplane, err);
 	if (r < 0)
 		return r;
-	r = loop_add(lb->loop, &lb->watch, dataplane_watch_fd(lb->dataplane), on_watch);
+	/* Without it there is nothing to watch, as was said. */
+	if (dataplane_watch_fd(lb->dataplane) >= 0)
+		r = loop_add(lb->loop, &lb->watch, dataplane_watch_fd(lb->dataplane), on_watch);
 	if (r < 0)
 		return error_set(err, r, "", "cannot watch interfaces: %s", strerror(-r));
 	r = events_start(lb);

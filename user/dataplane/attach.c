@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -7,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "dataplane/doctor_facts.h"
+#include "dataplane/attachment.h"
 #include "dataplane/link.h"
 
 /* ---- The list ------------------------------------------------------------------------------ */
@@ -54,30 +53,6 @@ static void drop(struct dataplane *dp, struct attachment *attachment)
 	*attachment = dp->attachments[--dp->n_attachments];
 }
 
-/* ---- Where XDP may redirect to ------------------------------------------------------------- */
-
-static void list_device(const struct dataplane *dp, const struct attachment *attachment)
-{
-	/* The value may be an index, or an index and a program (struct bpf_devmap_val). */
-	struct bpf_devmap_val value = {.ifindex = attachment->ifindex};
-	bool listed = attachment->hook == HOOK_NATIVE;
-	int rc;
-
-	if (listed)
-		rc = bpf_map_update_elem(dp->maps.devs, &attachment->ifindex, &value, BPF_ANY);
-	else
-		rc = bpf_map_delete_elem(dp->maps.devs, &attachment->ifindex);
-	if (rc && listed)
-		log_warning("cannot list '%s' for XDP redirects: %s", attachment->spec.name,
-			    strerror(errno));
-}
-
-static void unlist_device(const struct dataplane *dp, const struct attachment *attachment)
-{
-	if (attachment->ifindex && attachment->hook == HOOK_NATIVE)
-		(void)bpf_map_delete_elem(dp->maps.devs, &attachment->ifindex);
-}
-
 /* ---- Attach -------------------------------------------------------------------------------- */
 
 static int unknown_interface(const char *ifname, struct error *err)
@@ -100,134 +75,12 @@ static int unknown_interface(const char *ifname, struct error *err)
 			 names);
 }
 
-/* What GRO merged is not linear, so generic XDP copies it, or is not asked at all. */
-static void warn_of_gro(struct attachment *attachment)
-{
-	const char *ifname = attachment->spec.name;
-	struct offloads offloads;
-
-	offloads_ask(ifname, &offloads);
-	if (!offloads.gro)
-		return;
-	(void)snprintf(attachment->why, sizeof(attachment->why),
-		       "as configured; but GRO is on, and generic XDP loses packets that it "
-		       "merges: 'ethtool -K %s gro off'",
-		       ifname);
-	log_warning("hook generic on '%s': GRO is on, and packets that it merges are lost; "
-		    "'ethtool -K %s gro off' turns it off",
-		    ifname, ifname);
-}
-
-static void choose(struct attachment *attachment)
-{
-	struct hook_facts facts;
-
-	attachment->hook = attachment->spec.hook;
-	(void)snprintf(attachment->why, sizeof(attachment->why), "as configured");
-	if (attachment->hook == HOOK_GENERIC)
-		warn_of_gro(attachment);
-	if (attachment->spec.hook != HOOK_AUTO)
-		return;
-	hook_ask(attachment->spec.name, attachment->ifindex, &facts);
-	attachment->hook = hook_choose(&facts, attachment->why);
-}
-
-static int attach_new(struct dataplane *dp, struct attachment *attachment, struct error *err)
-{
-	int rc = link_attach(dp, attachment, err);
-
-	if ((rc == -EOPNOTSUPP || rc == -EINVAL) && attachment->spec.hook == HOOK_AUTO &&
-	    attachment->hook == HOOK_NATIVE) {
-		(void)snprintf(attachment->why, sizeof(attachment->why),
-			       "auto: the driver takes no XDP program here (%s); TC costs more per "
-			       "packet than native XDP",
-			       strerror(-rc));
-		attachment->hook = HOOK_TC;
-		rc = link_attach(dp, attachment, err);
-	}
-	if (rc == 0)
-		list_device(dp, attachment);
-	return rc;
-}
-
-/* The old one keeps its place and state; only program and wishes are new. */
-static int renew(struct dataplane *dp, struct attachment *old, const struct attachment *new,
-		 struct error *err)
-{
-	int rc = link_update(dp, old, err);
-
-	if (rc)
-		return rc;
-	old->spec = new->spec;
-	old->asked = true;
-	memcpy(old->why, new->why, sizeof(old->why));
-	list_device(dp, old);
-	return 0;
-}
-
-/* Nothing is attached there now: tried again when links change. */
-static void lose(struct attachment *attachment)
-{
-	attachment->fd = -1;
-	attachment->ifindex = 0;
-}
-
-/*
- * Packets see one of both programs at any time, but for native <-> generic: the kernel does not
- * run both on one device (net/core/dev.c, dev_xdp_attach), so the old one goes first, and comes
- * back when the new one is refused.
- */
-static int change_hook(struct dataplane *dp, struct attachment *old, struct attachment *new,
-		       struct error *err)
-{
-	bool old_first = old->kind == LINK_XDP && new->hook != HOOK_TC;
-	struct attachment gone = *old;
-	int rc;
-
-	if (old_first && link_detach(dp->path, &gone) != 0)
-		return error_set(err, -EIO, "interface", "cannot detach from '%s'", gone.spec.name);
-	rc = attach_new(dp, new, err);
-	if (rc && old_first) {
-		if (attach_new(dp, &gone, NULL) == 0)
-			*old = gone;
-		else
-			lose(old);
-		return rc;
-	}
-	if (rc)
-		return rc;
-	if (!old_first && link_detach(dp->path, &gone) != 0)
-		log_warning("cannot detach the former program from '%s'", gone.spec.name);
-	*old = *new;
-	return 0;
-}
-
-static bool same_place(const struct attachment *old, const struct attachment *new)
-{
-	return link_alive(old) && old->hook == new->hook && old->ifindex == new->ifindex;
-}
-
-/* Its device is gone, and another may have the name. */
-static int replace_dead(struct dataplane *dp, struct attachment *old, struct attachment *new,
-			struct error *err)
-{
-	int rc;
-
-	(void)link_detach(dp->path, old);
-	rc = attach_new(dp, new, err);
-	if (rc)
-		lose(old);
-	else
-		*old = *new;
-	return rc;
-}
-
 /* A daemon that was killed between two hooks left both. */
 static struct attachment *find_former(struct dataplane *dp, const struct attachment *new)
 {
 	for (uint32_t i = 0; i < dp->n_attachments; i++) {
 		if (strcmp(dp->attachments[i].spec.name, new->spec.name) == 0 &&
-		    same_place(&dp->attachments[i], new))
+		    attachment_is_at(&dp->attachments[i], new))
 			return &dp->attachments[i];
 	}
 	return find(dp, new->spec.name);
@@ -238,19 +91,19 @@ static int attach(struct dataplane *dp, struct attachment *new, struct error *er
 	struct attachment *old = find_former(dp, new);
 	int rc;
 
-	if (old && same_place(old, new)) {
-		rc = renew(dp, old, new, err);
+	if (old && attachment_is_at(old, new)) {
+		rc = attachment_renew(dp, old, new, err);
 		if (rc != -ENOLINK)
 			return rc;
 	}
 	if (old && !(link_alive(old) && old->ifindex == new->ifindex))
-		return replace_dead(dp, old, new, err);
+		return attachment_replace_dead(dp, old, new, err);
 	if (old)
-		return change_hook(dp, old, new, err);
+		return attachment_change(dp, old, new, err);
 	if (dp->n_attachments == MAX_ATTACHMENTS)
 		return error_set(err, -ENOSPC, "interface", "at most %d interfaces",
 				 MAX_ATTACHMENTS);
-	rc = attach_new(dp, new, err);
+	rc = attachment_make(dp, new, err);
 	if (rc == 0)
 		dp->attachments[dp->n_attachments++] = *new;
 	return rc;
@@ -286,7 +139,7 @@ int dataplane_attach(struct dataplane *dp, const struct interface_spec *iface, s
 	new.ifindex = if_nametoindex(iface->name);
 	if (new.ifindex == 0)
 		return await_return(dp, iface) ? 0 : unknown_interface(iface->name, err);
-	choose(&new);
+	attachment_choose(&new);
 	rc = attach(dp, &new, err);
 	if (rc == 0)
 		log_info("attached to '%s' with hook %s (%s)", iface->name,
@@ -299,7 +152,7 @@ static int detach(struct dataplane *dp, struct attachment *attachment, struct er
 {
 	int rc;
 
-	unlist_device(dp, attachment);
+	attachment_unlist(dp, attachment);
 	rc = link_detach(dp->path, attachment);
 	if (rc)
 		return error_set(err, rc, "interface", "cannot detach from '%s': %s",
