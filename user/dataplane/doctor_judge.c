@@ -107,6 +107,13 @@ static const struct diagnosis no_napi = {
 	"a veth takes frames that XDP sends only if its other end polls (NAPI), which GRO or an "
 	"XDP program there turns on: they are lost"};
 
+/* veth_xdp_flush, drivers/net/veth.c */
+static const struct diagnosis peer_tx = {
+	FINDING_NOTE, "peer_tx",
+	"what XDP sends back where it came from (to backends behind the clients' interface, and "
+	"answers of its own) waits in a veth until more follows, unless its other end has an XDP "
+	"program too"};
+
 static const struct diagnosis peer_unknown = {
 	FINDING_NOTE, "peer_unknown",
 	"native XDP on a veth needs 'tx off' and 'gro on' at its other end, which lies in a "
@@ -171,6 +178,9 @@ static void judge_peer(const struct interface_facts *iface, const struct report_
 	if (iface->hook == HOOK_NATIVE && !peer->offloads.gro && !peer->has_xdp)
 		tell(to, finding_of(&no_napi, iface->name, "GRO is off at the other end"),
 		     "%sethtool -K %s gro on", prefix, peer->ifname);
+	else if (iface->hook == HOOK_NATIVE && !peer->has_xdp)
+		tell(to, finding_of(&peer_tx, iface->name, "the other end has no XDP program"),
+		     "lbadm attach %s --hook tc", iface->name);
 	if (iface->hook == HOOK_GENERIC && peer->offloads.tso)
 		tell(to, finding_of(&generic_gso, iface->name, "TSO is on at the other end"),
 		     "%sethtool -K %s tso off", prefix, peer->ifname);

@@ -216,9 +216,10 @@ static void each_thing_that_is_wrong_with_an_interface_has_its_command(void **st
 		{local, "problem accept_local: sysctl -w net.ipv4.conf.eth0.accept_local=1\n"},
 		{local_accepted, ""},
 		{local_dsr, ""},
-		{veth, ""},
+		{veth, "note peer_tx: lbadm attach eth0 --hook tc\n"},
 		{veth_partial,
-		 "problem checksum_offload: ip netns exec box ethtool -K eth9 tx off\n"},
+		 "problem checksum_offload: ip netns exec box ethtool -K eth9 tx off\n"
+		 "note peer_tx: lbadm attach eth0 --hook tc\n"},
 		{veth_deaf, "problem peer_napi: ip netns exec box ethtool -K eth9 gro on\n"},
 		{veth_ours, "problem peer_napi: ethtool -K eth9 gro on\n"},
 		{veth_xdp, ""},
