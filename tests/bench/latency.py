@@ -84,6 +84,15 @@ class Answer(NamedTuple):
 NOTHING = Answer(None, None, None)
 
 
+_noted = []
+
+
+def note_once(text):
+    if not _noted:
+        print(f"  ({text})", flush=True)
+    _noted.append(text)
+
+
 def ask(lab, helpers, address, kind, connections, rate, seconds):
     done = lab.run("client", f"{helpers}/rr", "ask", address, str(PORT), kind, str(connections),
                    str(rate), str(seconds))
@@ -94,8 +103,9 @@ def ask(lab, helpers, address, kind, connections, rate, seconds):
     if connections == 1:
         return Answer(median, late, None)
     if others > QUIET or count / took < 0.95 * rate:
-        print(f"  (others took {others:.0%} of the CPUs, {address} gave {count / took:.0f} answers "
-              f"a second of {rate}: the CPU time is no figure)", flush=True)
+        note_once("the CPU time of turns in which others have the CPUs, or not all requests could "
+                  f"be sent, is left out (others {others:.0%}, {address} gave {count / took:.0f} "
+                  f"answers a second of {rate})")
         return Answer(median, late, None)
     return Answer(median, late, busy / count)
 

@@ -30,8 +30,9 @@
 
 #define HTTP_PORT  80
 #define ROUND	   100000 /* live frames a call: keeps the clock in reach */
-#define COST_ROUND 500000
-#define OPEN_BATCH 8192 /* half-open at once: few enough for any table's quota */
+#define COST_FEW   200000 /* packets a turn */
+#define COST_MANY  500000 /* ... of very many flows */
+#define OPEN_BATCH 8192	  /* half-open at once: few enough for any table's quota */
 #define MAX_CPUS   1024
 
 static unsigned number_of(const char *text, unsigned most)
@@ -92,6 +93,13 @@ static int verb_open(char **argv)
 	return 0;
 }
 
+static unsigned round_of(unsigned flows, bool syn)
+{
+	if (syn)
+		return flows; /* a flow opens only once */
+	return flows > COST_FEW ? COST_MANY : COST_FEW;
+}
+
 /* Both see the same neighbours: they take turns. */
 static void print_turns(struct generator *generator, const struct target *target, unsigned round,
 			unsigned turns)
@@ -128,11 +136,10 @@ static int verb_cost(char **argv)
 	settings.shrink = strcmp(kind, "tunnel") == 0;
 	generator_init(&generator, &settings);
 	generator_aim(&generator, &target, ifindex_of(argv[1]));
-	/* Next hops are asked for and caches filled before it counts; a flow opens only once. */
+	/* Next hops are asked for and caches filled before it counts. */
 	if (!syn)
-		(void)generator_run(&generator, COST_ROUND);
-	print_turns(&generator, &target, syn ? smaller(flows, COST_ROUND) : COST_ROUND,
-		    number_of(argv[7], 1000));
+		(void)generator_run(&generator, round_of(flows, syn));
+	print_turns(&generator, &target, round_of(flows, syn), number_of(argv[7], 1000));
 	generator_fini(&generator);
 	return 0;
 }

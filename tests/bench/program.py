@@ -14,6 +14,7 @@ ALGORITHMS = ("round-robin", "weighted-round-robin", "least-connections", "magle
 BY_TABLE = ("round-robin", "weighted-round-robin", "maglev", "source-hash")
 BACKENDS = {80: 3, 81: 100, 82: 1000}  # by the service's port
 NEW = 10000  # flows opened at once
+OVER_QUOTA = 50000  # half-open flows: more than a quarter of TABLE, so that none is open twice
 HOT_NS, SPREAD_NS, MILLION_NS, NEW_NS, PASS_NS = 60, 120, 180, 250, 15  # targets
 GROWTH = 1.1  # with services or backends: what passes for none
 OTHER_PORT = 83
@@ -71,13 +72,28 @@ def note_generator(table, row, turns):
 
 def established(table, program, forward, label, counts):
     kind = "tunnel" if forward == "ipip" else "ack"
-    for flows in counts:
-        target = target_ns(flows)
-        turns = program.measure(table, f"{label}, {flows} flows", kind, flows, target)
-        if flows == counts[-1] and label.startswith("XDP"):
-            note_generator(table, ", and room given back" if forward == "ipip" else "", turns)
-        if forward == "nat":
-            program.measure(table, f"{label}, replies, {flows} flows", "reply", flows, target)
+    for count in counts:
+        turns = program.measure(table, f"{label}, {count} flows", kind, count, target_ns(count))
+    if label.startswith("XDP"):
+        note_generator(table, ", and room given back" if forward == "ipip" else "", turns)
+
+
+def others(table, program, label, counts):
+    """What else passes a balancer with open flows of nat."""
+    for count in counts:
+        program.measure(table, f"{label}, nat, replies, {count} flows", "reply", count,
+                        target_ns(count))
+    program.measure(table, f"{label}, no service's packet", "pass", 1, PASS_NS, port=OTHER_PORT)
+
+
+def packet_modes(lab, helpers, table, hook, label, family, forwards):
+    for forward in forwards:
+        with lab.lbd(one_service(hook, forward, family)) as lbd:
+            open_flows(lab, lbd, helpers, 100000, family)
+            program = Program(lab, lbd, helpers, family)
+            established(table, program, forward, f"{label}, {forward}", (1, 100000))
+            if forward == "nat":
+                others(table, program, label, (1, 100000))
 
 
 def packet(helpers):
@@ -89,15 +105,7 @@ def packet(helpers):
         with Lab(profile, 1) as lab:
             prepare(lab)
             for family in (V4, V6):
-                for forward in forwards:
-                    with lab.lbd(one_service(hook, forward, family)) as lbd:
-                        open_flows(lab, lbd, helpers, 100000, family)
-                        established(table, Program(lab, lbd, helpers, family), forward,
-                                    f"{label}, {family.name}, {forward}", (1, 100000))
-                with lab.lbd(one_service(hook, "nat", family)) as lbd:
-                    Program(lab, lbd, helpers, family).measure(
-                        table, f"{label}, {family.name}, no service's packet", "pass", 1, PASS_NS,
-                        port=OTHER_PORT)
+                packet_modes(lab, helpers, table, hook, f"{label}, {family.name}", family, forwards)
     table.show()
 
 
@@ -171,8 +179,8 @@ def into_empty(lbd, program, table, algorithm):
 
 def evicting(program, table, row, port, **options):
     """The quota of half-open flows is full; for each new one the oldest ends."""
-    program.cost("syn", TABLE // 2, port=port, turns=1)
-    program.measure(table, row, "syn", 100000, None, port=port, **options)
+    program.cost("syn", OVER_QUOTA, port=port, turns=1)
+    program.measure(table, row, "syn", OVER_QUOTA, None, port=port, **options)
 
 
 def new(helpers):
