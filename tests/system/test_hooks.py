@@ -105,6 +105,13 @@ def test_auto(lab):
                      if line.startswith("be0")), "")
         ok("auto: status says why and at what cost", " tc " in line and reason in line and
            cost in line, line)
+        said = lbd.lbadm("attach", "cl0", "--dry-run")
+        ok("auto: a rehearsed attach says the same", said.returncode == 0 and
+           "would attach" in said.stdout and reason in said.stdout, (said.stdout, said.stderr))
+        check("... and changes nothing", (lab.attached("cl0"), hooks_of(lbd)), ({}, {"be0": "tc"}))
+        said = lbd.lbadm("attach", "none0", "--dry-run")
+        check("... and refuses an interface that is not there", (said.returncode, "'none0'" in
+              said.stderr), (1, True))
         said = lbd.lbadm("attach", "cl0")
         ok("auto: attach says what it took, why and at what cost",
            said.returncode == 0 and "tc" in said.stdout and reason in said.stdout and
@@ -132,6 +139,8 @@ def test_generic_gro(lab, lbd):
 def test_detach(lab, lbd, hook):
     with connect(lab, ONE) as held:
         name = ask(held)
+        lbd.lbadm("detach", "cl0", "--dry-run")
+        check(f"{hook}: a rehearsed detach leaves the program", lab.attached("cl0") != {}, True)
         check(f"{hook}: detach of one interface is done", lbd.lbadm("detach", "cl0").returncode, 0)
         check(f"{hook}: it has no program then", lab.attached("cl0"), {})
         check(f"{hook}: connections through the other go on", ask(held), name)
@@ -152,8 +161,9 @@ def test_foreign_xdp(lab, lbd):
     lab.must("lb", "ip", "link", "set", "cl0", "xdpdrv", "object", program(lab, "xdp", 2),
              "section", "xdp")
     before = lab.attached("cl0")
-    for hook in ("native", "generic"):
-        said = lbd.lbadm("attach", "cl0", "--hook", hook)
+    for hook, *dry in (("native",), ("generic",), ("native", "--dry-run")):
+        said = lbd.lbadm("attach", "cl0", "--hook", hook, *dry)
+        hook = " ".join([hook, *dry])
         check(f"{hook}: a foreign XDP program is never replaced", lab.attached("cl0"), before)
         ok(f"{hook}: the refusal names it and says what to do",
            said.returncode == 1 and "'pass'" in said.stderr and

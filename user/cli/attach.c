@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The row of this interface in the answer; NULL: it is not there, as in a dry run. */
+/* The row of this interface in the answer, or NULL. */
 static const json_t *row_of(const json_t *answer, const char *ifname)
 {
 	const json_t *rows = json_object_get(answer, "interfaces");
@@ -23,12 +23,15 @@ static const json_t *row_of(const json_t *answer, const char *ifname)
 static enum cli_exit attach(const struct call *call)
 {
 	struct buffer path = path_of("interfaces", call->args[0]);
+	bool dry = call_value(call, "dry-run") != NULL;
 	json_t *body = call_body(call);
 	json_t *answer = NULL;
 	enum cli_exit r;
 
 	if (!call_value(call, "hook"))
 		(void)json_object_set_new(body, "hook", json_string("auto"));
+	if (dry)
+		path_query(&path, "dry_run", "1");
 	r = api_call(call, "PUT", path.ptr, body, &answer);
 	buffer_fini(&path);
 	if (r != CLI_DONE)
@@ -40,8 +43,8 @@ static enum cli_exit attach(const struct call *call)
 		const char *hook = json_string_value(json_object_get(row, "hook"));
 		const char *why = json_string_value(json_object_get(row, "why"));
 
-		printf("attached to '%s'%s%s%s%s\n", call->args[0], hook ? " at hook " : "",
-		       hook ? hook : "", why ? ": " : "", why ? why : "");
+		printf("%s '%s'%s%s%s%s\n", dry ? "would attach to" : "attached to", call->args[0],
+		       hook ? " at hook " : "", hook ? hook : "", why ? ": " : "", why ? why : "");
 	}
 	json_decref(answer);
 	return CLI_DONE;
@@ -55,8 +58,11 @@ static enum cli_exit detach(const struct call *call)
 
 static const struct option attach_options[] = {
 	{"hook", "HOOK", OPTION_TEXT, "hook", "auto (default), native, generic or tc"},
+	DRY_RUN,
 	{0},
 };
+
+static const struct option detach_options[] = {DRY_RUN, {0}};
 
 static const struct verb attach_verbs[] = {
 	{NULL, "IFACE", 1, 1, attach_options, "balance packets that come in at an interface",
@@ -67,7 +73,7 @@ const struct noun attach_noun = {"attach", "balance packets that come in at an i
 				 attach_verbs};
 
 static const struct verb detach_verbs[] = {
-	{NULL, "IFACE", 1, 1, NULL, "stop doing so", detach},
+	{NULL, "IFACE", 1, 1, detach_options, "stop doing so", detach},
 	{0},
 };
 const struct noun detach_noun = {"detach", "stop doing so", detach_verbs};

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "daemon/api.h"
-
-#define MAX_INTERFACES 64
 
 static const char *const verdict_texts[] = {
 #define VERDICT_TEXT(name, text, words) [LB_V_##name] = text,
@@ -45,22 +42,6 @@ static json_t *kernel_path_json(struct load_balancer *lb)
 			 "sweep_age_ms", (json_int_t)((now - meta->swept_at) / 1000000));
 }
 
-json_t *api_interfaces_json(struct load_balancer *lb)
-{
-	struct dataplane_interface interfaces[MAX_INTERFACES];
-	json_t *list = json_array();
-	uint32_t n = 0;
-
-	if (lb->dataplane)
-		n = dataplane_interfaces(lb->dataplane, interfaces, MAX_INTERFACES);
-	for (uint32_t i = 0; i < n; i++)
-		(void)json_array_append_new(
-			list, json_pack("{s:s,s:s,s:s}", "name", interfaces[i].name, "hook",
-					strtable_name(&hook_names, (int)interfaces[i].hook), "why",
-					interfaces[i].why));
-	return list;
-}
-
 static json_t *pools_json(struct load_balancer *lb)
 {
 	json_t *list = json_array();
@@ -96,37 +77,4 @@ void api_status(void *ctx, const struct control_request *request, struct control
 		"kernel_path", kernel_path_json(lb), "interfaces", api_interfaces_json(lb),
 		"services", api_services_json(lb), "pools", pools_json(lb), "limits",
 		limits_json(lb), "verdicts", verdicts_json(lb));
-}
-
-void api_interfaces(void *ctx, const struct control_request *request, struct control_reply *reply)
-{
-	(void)request;
-	reply->body = json_pack("{s:o}", "interfaces", api_interfaces_json(ctx));
-}
-
-void api_interface_put(void *ctx, const struct control_request *request,
-		       struct control_reply *reply)
-{
-	const char *const at[] = {"interfaces", request->args[0], NULL};
-	json_t *body = request->body ? json_deep_copy(request->body) : json_object();
-
-	api_change(ctx, at, body, reply);
-	json_decref(body);
-	if (reply->status < 300)
-		reply->body = json_pack("{s:o}", "interfaces", api_interfaces_json(ctx));
-}
-
-void api_interface_delete(void *ctx, const struct control_request *request,
-			  struct control_reply *reply)
-{
-	const char *const at[] = {"interfaces", request->args[0], NULL};
-	struct load_balancer *lb = ctx;
-
-	for (uint32_t i = 0; i < lb->config->n_interfaces; i++) {
-		if (strcmp(lb->config->interfaces[i].name, request->args[0]) == 0) {
-			api_change(lb, at, json_null(), reply);
-			return;
-		}
-	}
-	api_not_found(reply, "attached interface", request->args[0]);
 }

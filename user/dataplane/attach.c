@@ -225,18 +225,38 @@ void attachments_refresh(struct dataplane *dp)
 	}
 }
 
+static void describe(const struct attachment *attachment, struct dataplane_interface *ret_interface)
+{
+	*ret_interface = (struct dataplane_interface){
+		.ifindex = attachment->ifindex,
+		.hook = attachment->hook,
+		.configured_auto = attachment->spec.hook == HOOK_AUTO,
+	};
+	memcpy(ret_interface->name, attachment->spec.name, sizeof(ret_interface->name));
+	memcpy(ret_interface->why, attachment->why, sizeof(ret_interface->why));
+}
+
+int dataplane_attach_rehearse(struct dataplane *dp, const struct interface_spec *iface,
+			      struct dataplane_interface *ret_interface, struct error *err)
+{
+	struct attachment new = {.spec = *iface, .fd = -1};
+	const struct attachment *old = find(dp, iface->name);
+	int rc = 0;
+
+	new.ifindex = if_nametoindex(iface->name);
+	if (new.ifindex == 0)
+		return unknown_interface(iface->name, err);
+	attachment_choose(&new);
+	if (new.hook != HOOK_TC && !(old && old->kind == LINK_XDP && link_alive(old)))
+		rc = link_refuse_foreign(&new, err);
+	if (rc == 0)
+		describe(&new, ret_interface);
+	return rc;
+}
+
 uint32_t dataplane_interfaces(struct dataplane *dp, struct dataplane_interface *out, uint32_t size)
 {
-	for (uint32_t i = 0; i < dp->n_attachments && i < size; i++) {
-		const struct attachment *attachment = &dp->attachments[i];
-
-		out[i] = (struct dataplane_interface){
-			.ifindex = attachment->ifindex,
-			.hook = attachment->hook,
-			.configured_auto = attachment->spec.hook == HOOK_AUTO,
-		};
-		memcpy(out[i].name, attachment->spec.name, sizeof(out[i].name));
-		memcpy(out[i].why, attachment->why, sizeof(out[i].why));
-	}
+	for (uint32_t i = 0; i < dp->n_attachments && i < size; i++)
+		describe(&dp->attachments[i], &out[i]);
 	return dp->n_attachments;
 }

@@ -65,13 +65,6 @@ int dataplane_watch_fd(const struct dataplane *dataplane);
 bool dataplane_on_watch(struct dataplane *dataplane); /* whether there is more: call again */
 void dataplane_refresh(struct dataplane *dataplane);
 
-/* Attaching what is attached already by us adopts it and replaces its program. */
-int dataplane_attach(struct dataplane *dataplane, const struct interface_spec *iface,
-		     struct error *err);
-int dataplane_detach(struct dataplane *dataplane, const char *ifname, struct error *err);
-/* From every interface that a previous daemon left attached and nobody asked for since. */
-void dataplane_detach_others(struct dataplane *dataplane);
-
 struct dataplane_interface {
 	char name[16];
 	uint32_t ifindex;
@@ -79,6 +72,16 @@ struct dataplane_interface {
 	bool configured_auto;
 	char why[256]; /* why auto took it, and what it costs */
 };
+/* What dataplane_attach() would take, or its refusal; nothing is changed. */
+int dataplane_attach_rehearse(struct dataplane *dataplane, const struct interface_spec *iface,
+			      struct dataplane_interface *ret_interface, struct error *err);
+/* Attaching what is attached already by us adopts it and replaces its program. */
+int dataplane_attach(struct dataplane *dataplane, const struct interface_spec *iface,
+		     struct error *err);
+int dataplane_detach(struct dataplane *dataplane, const char *ifname, struct error *err);
+/* From every interface that a previous daemon left attached and nobody asked for since. */
+void dataplane_detach_others(struct dataplane *dataplane);
+
 /* Fills up to <size>; returns how many there are. */
 uint32_t dataplane_interfaces(struct dataplane *dataplane, struct dataplane_interface *out,
 			      uint32_t size);

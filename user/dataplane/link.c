@@ -107,7 +107,7 @@ static void program_name(uint32_t id, char name[static BPF_OBJ_NAME_LEN])
 	(void)close(fd);
 }
 
-static int refuse_foreign_xdp(const struct attachment *attachment, struct error *err)
+int link_refuse_foreign(const struct attachment *attachment, struct error *err)
 {
 	char name[BPF_OBJ_NAME_LEN];
 	__u32 id = 0;
@@ -136,7 +136,7 @@ static int create_link(struct dataplane *dp, struct attachment *attachment)
 
 static int attach_bpf_link(struct dataplane *dp, struct attachment *attachment, struct error *err)
 {
-	int rc = attachment->kind == LINK_XDP ? refuse_foreign_xdp(attachment, err) : 0;
+	int rc = attachment->kind == LINK_XDP ? link_refuse_foreign(attachment, err) : 0;
 	int fd;
 
 	if (rc)

@@ -15,6 +15,8 @@
 
 /* Attaches to <ifindex> and pins; fills <fd> and <pin>. -EBUSY: a foreign program is there. */
 int link_attach(struct dataplane *dataplane, struct attachment *attachment, struct error *err);
+/* -EBUSY, with what to do, when any XDP program is there. */
+int link_refuse_foreign(const struct attachment *attachment, struct error *err);
 /* The program is replaced in place. -ENOLINK: the device is gone. */
 int link_update(struct dataplane *dataplane, struct attachment *attachment, struct error *err);
 /* Detaches, unpins and closes. What is gone already is fine. */
