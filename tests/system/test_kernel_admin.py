@@ -98,6 +98,11 @@ def test_flow_kill(lab, lbd, hook):
           lbd.lbadm("flow", "kill").returncode, 2)
     check(f"{hook}: DELETE without a filter is refused",
           lbd.api("DELETE", "/v1/flows")[0], 400)
+    check(f"{hook}: a rehearsed flow kill says how many it would end, and ends none",
+          (lbd.lbadm("flow", "kill", "--client", CLIENT, "--dry-run").stdout,
+           lbd.lbadm_json("backend", "kill", "web", held[0][0], "--dry-run")["count"],
+           [fate(s) for _, s in held]),
+          ("nothing was changed; would be: connections ended: 6\n", 2, [n for n, _ in held]))
     check(f"{hook}: flow kill of one client port ends one flow",
           lbd.lbadm_json("flow", "kill", "--client", f"{CLIENT}:{port}"), {"count": 1})
     check(f"{hook}: that client is told by a reset", fate(held[0][1]), "reset")

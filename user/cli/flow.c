@@ -128,6 +128,7 @@ static const struct option count_options[] = {FILTERS, {0}};
 static const struct option kill_options[] = {
 	FILTERS,
 	{"all", NULL, OPTION_FLAG, "all", "every one there is"},
+	DRY_RUN,
 	{0},
 };
 

@@ -64,16 +64,21 @@ enum cli_exit request_show(const struct call *call, struct buffer path, const ch
 enum cli_exit request_count(const struct call *call, const char *method, struct buffer path,
 			    const char *done)
 {
+	bool dry = call_value(call, "dry-run") != NULL;
 	json_t *answer = NULL;
-	enum cli_exit r = api_call(call, method, path.ptr, NULL, &answer);
+	enum cli_exit r;
 
+	if (dry)
+		path_query(&path, "dry_run", "1");
+	r = api_call(call, method, path.ptr, NULL, &answer);
 	buffer_fini(&path);
 	if (r != CLI_DONE)
 		return r;
 	if (call->json)
 		print_json(answer);
 	else
-		printf("%s%s%" JSON_INTEGER_FORMAT "\n", done, *done ? " " : "",
+		printf("%s%s%s%" JSON_INTEGER_FORMAT "\n",
+		       dry ? "nothing was changed; would be: " : "", done, *done ? " " : "",
 		       json_integer_value(json_object_get(answer, "count")));
 	json_decref(answer);
 	return CLI_DONE;

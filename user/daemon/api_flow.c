@@ -31,7 +31,7 @@ const char *api_flow_state(uint32_t state)
 }
 
 /* What is done with the flows that are meant. */
-enum act { ACT_LIST, ACT_COUNT, ACT_KILL };
+enum act { ACT_LIST, ACT_COUNT, ACT_REHEARSE_KILL, ACT_KILL };
 
 struct walk {
 	struct load_balancer *lb;
@@ -111,9 +111,9 @@ static bool visit(void *ctx, uint32_t record, const struct lb_flow *flow)
 	}
 	if (walk->act == ACT_LIST)
 		(void)json_array_append_new(walk->list, flow_json(walk, flow));
+	if (walk->act >= ACT_REHEARSE_KILL && flow->word & LB_FLOW_KILLED)
+		return true;
 	if (walk->act == ACT_KILL) {
-		if (flow->word & LB_FLOW_KILLED)
-			return true;
 		walk->error = dataplane_kill_flow(walk->lb->dataplane, record, flow);
 		if (walk->error)
 			return false;
@@ -207,7 +207,7 @@ static bool read_filters(const struct control_request *request, struct control_r
 		control_fail(reply, 400, "invalid", "client", "'%s': %s", client, why);
 		return false;
 	}
-	if (walk->act == ACT_KILL && !service && !backend && !client &&
+	if (walk->act >= ACT_REHEARSE_KILL && !service && !backend && !client &&
 	    !control_param(request, "all")) {
 		control_fail(reply, 400, "invalid", "all",
 			     "say which: service, backend or client; or all");
@@ -278,9 +278,15 @@ static void run(struct load_balancer *lb, const struct control_request *request,
 	walk_free(walk);
 }
 
-static void run_on_backend(struct load_balancer *lb, uint16_t id, struct control_reply *reply)
+static enum act kill_or_rehearse(const struct control_request *request)
 {
-	struct walk *walk = walk_new(lb, ACT_KILL, reply);
+	return api_is_dry(request) ? ACT_REHEARSE_KILL : ACT_KILL;
+}
+
+static void kill_of_backend(struct load_balancer *lb, const struct control_request *request,
+			    uint16_t id, struct control_reply *reply)
+{
+	struct walk *walk = walk_new(lb, kill_or_rehearse(request), reply);
 
 	if (!walk)
 		return;
@@ -301,7 +307,7 @@ void api_flow_count(void *ctx, const struct control_request *request, struct con
 
 void api_flow_kill(void *ctx, const struct control_request *request, struct control_reply *reply)
 {
-	run(ctx, request, reply, ACT_KILL);
+	run(ctx, request, reply, kill_or_rehearse(request));
 }
 
 /*
@@ -318,5 +324,5 @@ void api_backend_kill(void *ctx, const struct control_request *request, struct c
 		api_not_found(reply, entry ? "backend" : "pool", request->args[entry ? 1 : 0]);
 		return;
 	}
-	run_on_backend(lb, backend->id, reply);
+	kill_of_backend(lb, request, backend->id, reply);
 }
