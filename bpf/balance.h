@@ -17,34 +17,26 @@
 #include "guard.h"
 #include "icmp.h"
 
-static __always_inline bool end_bit(__u32 bit)
+static __always_inline bool end_is_set(__u64 hash)
 {
-	__u32 at = bit / 64;
-	__u64 *word = bpf_map_lookup_elem(&lb_ends, &at);
+	__u32 at = lb_end_word(hash);
+	const __u64 *word = bpf_map_lookup_elem(&lb_ends, &at);
+	__u64 bits = lb_end_bits(hash);
 
-	return word && *word >> (bit & 63) & 1;
+	return word && (*word & bits) == bits;
 }
 
-static __always_inline bool end_is(__u64 address, __be16 port, __u8 proto)
+/* Whether a service or a backend may be there. */
+static __always_inline bool end_may_be(const struct lb_ip *ip, __be16 port, __u8 proto)
 {
-	__u64 bits = lb_end_hash(address, port, proto);
-
-	return end_bit(bits) && end_bit(bits >> 32);
+	return end_is_set(lb_end_hash(lb_end_address(ip), port, proto));
 }
 
-/* Whether a service or a backend may be at either end. */
-static __always_inline bool ends_ours(const struct lb_flow_key *key)
+/* The same of ends with any port, at either end of the packet. */
+static __always_inline bool any_port_may_be(const struct lb_flow_key *key)
 {
-	__u64 destination = lb_end_address(&key->daddr);
-	__u64 source;
-
-	if (end_is(destination, key->dport, key->proto))
-		return true;
-	source = lb_end_address(&key->saddr);
-	if (end_is(source, key->sport, key->proto))
-		return true;
-	return end_bit(LB_END_ANY_PORT) &&
-	       (end_is(destination, 0, key->proto) || end_is(source, 0, key->proto));
+	return end_is_set(LB_END_ANY_PORT) &&
+	       (end_may_be(&key->daddr, 0, key->proto) || end_may_be(&key->saddr, 0, key->proto));
 }
 
 static __always_inline __u32 refuse_no_flow(struct ctx_kind *ctx, struct packet *pkt, __u32 flags)
@@ -57,14 +49,12 @@ static __always_inline __u32 refuse_no_flow(struct ctx_kind *ctx, struct packet 
 }
 
 /* Whether <pkt> is to be answered because its flow was ended; uncounts the flow if it still is. */
-static __always_inline bool flow_is_killed(struct lb_flow *flow, const struct packet *pkt)
+static __always_inline bool flow_is_killed(struct lb_flow *flow, const struct lb_backend *backend,
+					   const struct packet *pkt)
 {
-	struct lb_backend *backend;
-
 	if (pkt->word & LB_FLOW_KILLED)
 		return true;
-	backend = backend_at(flow->backend);
-	if (!backend || !(READ_ONCE(backend->flags) & LB_BACKEND_KILL))
+	if (!(READ_ONCE(backend->flags) & LB_BACKEND_KILL))
 		return false;
 	if (!dry)
 		flow_kill(flow, pkt->word);
@@ -79,9 +69,9 @@ static __always_inline __u32 direction_verdict(const struct packet *pkt)
 /* The packet is to be forwarded by its record, or the scratch record. */
 static __always_inline bool verdict_forwards(__u32 verdict)
 {
-	return verdict == LB_V_FORWARDED || verdict == LB_V_REPLIED ||
-	       verdict == LB_V_FORWARDED_NEW || verdict == LB_V_UNTRACKED ||
-	       verdict == FORWARD_WHOLE;
+	return verdict_in(verdict, VERDICT_BIT(FORWARDED) | VERDICT_BIT(REPLIED) |
+					   VERDICT_BIT(FORWARDED_NEW) | VERDICT_BIT(UNTRACKED) |
+					   1ULL << FORWARD_WHOLE);
 }
 
 /* Modes that need no record can do without when there is none. */
@@ -194,33 +184,61 @@ static __always_inline void flow_note(struct lb_flow *flow, struct packet *pkt, 
 static __always_inline __u32 balance_known(struct ctx_kind *ctx, struct packet *pkt,
 					   struct lb_flow *flow, __u32 verdict)
 {
+	struct lb_backend *backend = backend_at(flow->backend);
+
+	if (!backend)
+		return drop(pkt, LB_V_INTERNAL);
 	if (dry)
 		trace_flow(flow, pkt);
-	if (flow_is_killed(flow, pkt))
+	if (flow_is_killed(flow, backend, pkt))
 		return refuse(ctx, pkt, LB_V_FLOW_KILLED);
 	if (pkt->ttl <= 1)
 		return LB_V_TTL_EXPIRED;
 	flow_note(flow, pkt, verdict);
 	if (verdict == FORWARD_WHOLE)
 		verdict = LB_V_ICMP_FORWARDED;
-	return flow_forward(ctx, pkt, flow, verdict);
+	return flow_forward(ctx, pkt, flow, backend, verdict);
 }
 
-/* The live flow of a TCP or UDP packet; NULL also for a SYN that begins another one. */
-static __always_inline struct lb_flow *balance_find(struct packet *pkt)
+/* Ends the flow of a SYN that begins another one. False: it does not, or there is none. */
+static __always_inline bool flow_is_over(struct packet *pkt)
 {
-	struct lb_meta *meta = meta_get();
 	struct lb_flow *flow;
 
-	if (!meta || pkt->bad)
-		return NULL;
-	pkt->hash = hash_key(&pkt->key, meta->hash_keys);
-	flow = flow_find(pkt);
-	if (!flow || !flow_is_reused(pkt))
-		return flow;
-	if (!dry)
+	if (!flow_is_reused(pkt))
+		return false;
+	flow = flow_at(pkt->record);
+	if (flow && !dry)
 		flow_release(pkt->record, flow, pkt->word);
-	return NULL;
+	return true;
+}
+
+/*
+ * A TCP or UDP packet: the flow of one that is to be forwarded is pkt->record. A packet with
+ * neither a service nor a backend at its ends costs no more than finding that out.
+ */
+static __always_inline __u32 balance_flow(struct ctx_kind *ctx, struct packet *pkt)
+{
+	const struct lb_flow_key *key = &pkt->key;
+	bool by_client = end_may_be(&key->daddr, key->dport, key->proto);
+	bool by_backend = !by_client && end_may_be(&key->saddr, key->sport, key->proto);
+	struct lb_meta *meta;
+
+	if (!by_client && !by_backend) {
+		if (!any_port_may_be(key))
+			return pkt->bad ? LB_V_NOT_HANDLED : LB_V_NOT_OURS;
+		by_client = true;
+	}
+	meta = meta_get();
+	if (!meta || pkt->bad)
+		return balance_unknown(ctx, pkt);
+	pkt->hash = hash_key(key, meta->hash_keys);
+	if (by_client && find_by_client(pkt))
+		return flow_is_over(pkt) ? balance_unknown(ctx, pkt) : LB_V_FORWARDED;
+	if (by_client)
+		by_backend =
+			end_may_be(&key->saddr, key->sport, key->proto) || any_port_may_be(key);
+	return by_backend && find_by_backend(pkt) ? LB_V_REPLIED : balance_unknown(ctx, pkt);
 }
 
 /* A fragment without ports: its record is found, or the verdict without one. */
@@ -237,21 +255,17 @@ static __always_inline __u32 balance_later(struct packet *pkt)
 static __always_inline __u32 balance_packet(struct ctx_kind *ctx, struct packet *pkt)
 {
 	__u32 verdict = packet_parse(ctx, pkt);
-	struct lb_flow *flow = NULL;
+	struct lb_flow *flow;
 
 	if (verdict == PARSED_FLOW) {
-		if (!ends_ours(&pkt->key))
-			return pkt->bad ? LB_V_NOT_HANDLED : LB_V_NOT_OURS;
-		flow = balance_find(pkt);
-		verdict = flow ? direction_verdict(pkt) : balance_unknown(ctx, pkt);
+		verdict = balance_flow(ctx, pkt);
 	} else if (verdict == PARSED_RARE) {
 		verdict = pkt->fragment == FRAGMENT_LATER ? balance_later(pkt)
 							  : icmp_packet(ctx, pkt);
 	}
 	if (!verdict_forwards(verdict))
 		return verdict;
-	if (!flow)
-		flow = flow_opened(pkt, verdict);
+	flow = flow_opened(pkt, verdict);
 	return flow ? balance_known(ctx, pkt, flow, verdict) : drop(pkt, LB_V_INTERNAL);
 }
 
@@ -271,7 +285,9 @@ static __always_inline struct packet *packet_begin(struct ctx_kind *ctx)
 
 	if (!pkt)
 		return NULL;
-	__builtin_memset(pkt, 0, offsetof(struct packet, hop));
+	__builtin_memset(&pkt->word, 0, sizeof(*pkt) - offsetof(struct packet, word));
+	pkt->key.zone = 0;
+	pkt->key.pad = 0;
 	pkt->action = CTX_NOTHING;
 	pkt->bytes = ctx_len(ctx);
 	pkt->now = ticks_now();

@@ -31,9 +31,10 @@ struct outer6 {
 	struct udphdr udp;
 };
 
-static __always_inline __u32 encap_overhead(const struct lb_flow *flow)
+static __always_inline __u32 encap_overhead(const struct lb_flow *flow,
+					    const struct lb_backend *backend)
 {
-	__u32 len = ip_is_v4(&flow->backend_addr) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	__u32 len = ip_is_v4(&backend->addr) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 
 	if (flow->forward < LB_FORWARD_IPIP)
 		return 0;
@@ -65,7 +66,8 @@ static __always_inline __u8 encap_proto(const struct lb_flow *flow, const struct
 }
 
 static __always_inline void encap_v4(const struct lb_flow *flow, const struct packet *pkt,
-				     const struct lb_ip *source, __u8 class, struct outer4 *outer)
+				     const struct lb_backend *backend, __u8 class,
+				     struct outer4 *outer)
 {
 	const __u16 *half = (const void *)&outer->ip;
 	__u32 sum = 0;
@@ -73,19 +75,20 @@ static __always_inline void encap_v4(const struct lb_flow *flow, const struct pa
 	outer->ip.version = 4;
 	outer->ip.ihl = 5;
 	outer->ip.tos = class;
-	outer->ip.tot_len = bpf_htons(pkt->len + encap_overhead(flow));
+	outer->ip.tot_len = bpf_htons(pkt->len + encap_overhead(flow, backend));
 	outer->ip.frag_off = bpf_htons(IP_DF);
 	outer->ip.ttl = OUTER_TTL;
 	outer->ip.protocol = encap_proto(flow, pkt);
-	outer->ip.saddr = source->w[3];
-	outer->ip.daddr = flow->backend_addr.w[3];
+	outer->ip.saddr = backend->source.w[3];
+	outer->ip.daddr = backend->addr.w[3];
 	for (unsigned int i = 0; i < sizeof(outer->ip) / sizeof(*half); i++)
 		sum += half[i];
 	outer->ip.check = ~checksum_fold(sum);
 }
 
 static __always_inline void encap_v6(const struct lb_flow *flow, const struct packet *pkt,
-				     const struct lb_ip *source, __u8 class, struct outer6 *outer)
+				     const struct lb_backend *backend, __u8 class,
+				     struct outer6 *outer)
 {
 	/* Version, class, and a flow label of the flow's hash (RFC 6438). */
 	__be32 first = bpf_htonl(6U << 28 | (__u32) class << 20 | (pkt->hash & 0xfffff));
@@ -95,8 +98,8 @@ static __always_inline void encap_v6(const struct lb_flow *flow, const struct pa
 	outer->ip.payload_len = bpf_htons(pkt->len + udp);
 	outer->ip.nexthdr = encap_proto(flow, pkt);
 	outer->ip.hop_limit = OUTER_TTL;
-	__builtin_memcpy(&outer->ip.saddr, source, sizeof(*source));
-	__builtin_memcpy(&outer->ip.daddr, &flow->backend_addr, sizeof(flow->backend_addr));
+	__builtin_memcpy(&outer->ip.saddr, &backend->source, sizeof(backend->source));
+	__builtin_memcpy(&outer->ip.daddr, &backend->addr, sizeof(backend->addr));
 }
 
 /* The link header moves to the front of the room; tags stay, the protocol is the outer one's. */
@@ -123,15 +126,16 @@ static __always_inline int encap_read_l2(struct ctx_kind *ctx, __u8 l2[static L2
 }
 
 VERIFIED_ALONE int encap_outer4(struct ctx_kind *ctx, const struct packet *pkt,
-				const struct lb_flow *flow, const struct lb_ip *source, __u8 class)
+				const struct lb_flow *flow, const struct lb_backend *backend,
+				__u8 class)
 {
 	struct outer4 outer = {};
 	bool gue;
 
-	if (!pkt || !flow || !source)
+	if (!pkt || !flow || !backend)
 		return -1;
 	gue = flow->forward == LB_FORWARD_GUE;
-	encap_v4(flow, pkt, source, class, &outer);
+	encap_v4(flow, pkt, backend, class, &outer);
 	encap_udp(&outer.udp, pkt);
 	if (gue)
 		ctx_write(ctx, pkt->l3, &outer, sizeof(outer));
@@ -141,15 +145,16 @@ VERIFIED_ALONE int encap_outer4(struct ctx_kind *ctx, const struct packet *pkt,
 }
 
 VERIFIED_ALONE int encap_outer6(struct ctx_kind *ctx, const struct packet *pkt,
-				const struct lb_flow *flow, const struct lb_ip *source, __u8 class)
+				const struct lb_flow *flow, const struct lb_backend *backend,
+				__u8 class)
 {
 	struct outer6 outer = {};
 	bool gue;
 
-	if (!pkt || !flow || !source)
+	if (!pkt || !flow || !backend)
 		return -1;
 	gue = flow->forward == LB_FORWARD_GUE;
-	encap_v6(flow, pkt, source, class, &outer);
+	encap_v6(flow, pkt, backend, class, &outer);
 	encap_udp(&outer.udp, pkt);
 	if (gue)
 		ctx_write(ctx, pkt->l3, &outer, sizeof(outer));
@@ -160,24 +165,26 @@ VERIFIED_ALONE int encap_outer6(struct ctx_kind *ctx, const struct packet *pkt,
 
 /* Wraps the packet for its backend. Nonzero: there was no room, and nothing was changed. */
 VERIFIED_ALONE int encap_apply(struct ctx_kind *ctx, const struct packet *pkt,
-			       const struct lb_flow *flow, const struct lb_ip *source)
+			       const struct lb_flow *flow, const struct lb_backend *backend)
 {
 	__u8 l2[L2_MAX + 2] = {};
 	bool outer_v4;
 	int class;
 
-	if (!pkt || !flow || !source)
+	if (!pkt || !flow || !backend)
 		return -1;
-	outer_v4 = ip_is_v4(&flow->backend_addr);
+	outer_v4 = ip_is_v4(&backend->addr);
 	class = inner_class(ctx, pkt);
+	if (!backend->source.q[1]) /* none is known; nobody could answer an error */
+		return -1;
 	if (class < 0 || encap_read_l2(ctx, l2))
 		return -1;
-	if (ctx_push(ctx, encap_overhead(flow), outer_v4, flow->forward == LB_FORWARD_GUE))
+	if (ctx_push(ctx, encap_overhead(flow, backend), outer_v4, flow->forward == LB_FORWARD_GUE))
 		return -1;
 	encap_write_l2(ctx, pkt->l3, outer_v4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6), l2);
 	if (outer_v4)
-		return encap_outer4(ctx, pkt, flow, source, class);
-	return encap_outer6(ctx, pkt, flow, source, class);
+		return encap_outer4(ctx, pkt, flow, backend, class);
+	return encap_outer6(ctx, pkt, flow, backend, class);
 }
 
 #endif

@@ -37,9 +37,10 @@ struct {
 /* What goes on all the time is counted, not told. */
 static __always_inline bool event_is_common(__u32 verdict)
 {
-	return verdict == LB_V_NOT_IP || verdict == LB_V_NOT_OURS || verdict == LB_V_NOT_HANDLED ||
-	       verdict == LB_V_FORWARDED || verdict == LB_V_FORWARDED_NEW ||
-	       verdict == LB_V_REPLIED || verdict == LB_V_UNTRACKED;
+	return verdict_in(verdict, VERDICT_BIT(NOT_IP) | VERDICT_BIT(NOT_OURS) |
+					   VERDICT_BIT(NOT_HANDLED) | VERDICT_BIT(FORWARDED) |
+					   VERDICT_BIT(FORWARDED_NEW) | VERDICT_BIT(REPLIED) |
+					   VERDICT_BIT(UNTRACKED));
 }
 
 static __always_inline void head_keep(struct ctx_kind *ctx, __u32 verdict, const struct packet *pkt,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Flows: finding the one of a packet, moving its state, ending it.
+ * Flows: moving their state, ending them.
  *
  * Owns: the state word of records (one function moves it), and the kernel's fields of lb_live but
  * for pending_in, which choose.h adds to.
@@ -17,7 +17,8 @@
  *  RESET        the same                                                   none
  *  each state but SYN: RST with exactly the next sequence number of its side -> RESET
  *  UDP_NEW      the backend's reply                           UDP_OPEN
- *  each state: idle for lb_meta.timeout[state] -> FREE, or RESTING if its port must rest (snat)
+ *  each state: idle for lb_meta.timeout[state] -> FREE (by way of CLAIMED, while it is taken
+ * apart), or RESTING if its port must rest (snat)
  *
  * Where replies do not pass (dsr, ipip, gue) only the client is seen: its third packet makes SYN
  * OPEN and UDP_NEW UDP_OPEN, its FIN makes OPEN CLOSING.
@@ -26,183 +27,15 @@
  * counts while the backend's application has or may have the connection. Tracking tolerates losses
  * and retransmissions; only RST and promotion are strict. A packet is forwarded whatever its effect
  * here.
- * May know: index.h, record.h.
+ * May know: record.h.
  */
 #ifndef LB_FLOW_H
 #define LB_FLOW_H
 
-#include "index.h"
 #include "record.h"
 
 /* A sequence number of the client this far from the expected one is not its own. */
 #define SEQ_PLAUSIBLE (1U << 24)
-
-static __always_inline bool flow_is_two_way(const struct lb_flow *flow)
-{
-	return flow->forward <= LB_FORWARD_SNAT;
-}
-
-static __always_inline void flow_key_forward(const struct lb_flow *flow, struct lb_flow_key *key)
-{
-	key->saddr = flow->client;
-	key->daddr = flow->vip;
-	key->sport = flow->client_port;
-	key->dport = flow->vip_port;
-	key->zone = flow->zone;
-	key->proto = flow->proto;
-	key->pad = 0;
-}
-
-/* What the backend takes for its client: snat's own address, else the client's. */
-static __always_inline const struct lb_ip *flow_source(const struct lb_flow *flow)
-{
-	const struct lb_snat *snat = flow->snat ? snat_at(flow->snat) : NULL;
-
-	return snat ? &snat->addr : &flow->client;
-}
-
-static __always_inline void flow_key_reverse(const struct lb_flow *flow, struct lb_flow_key *key)
-{
-	key->saddr = flow->backend_addr;
-	key->daddr = *flow_source(flow);
-	key->sport = flow->backend_port;
-	key->dport = flow->source_port;
-	key->zone = flow->zone;
-	key->proto = flow->proto;
-	key->pad = 0;
-}
-
-static __always_inline bool flow_is_forward(const struct lb_flow *flow,
-					    const struct lb_flow_key *key)
-{
-	return key->sport == flow->client_port && key->dport == flow->vip_port &&
-	       ip_equal(&key->saddr, &flow->client) && ip_equal(&key->daddr, &flow->vip);
-}
-
-static __always_inline bool flow_is_reverse(const struct lb_flow *flow,
-					    const struct lb_flow_key *key)
-{
-	return key->sport == flow->backend_port && key->dport == flow->source_port &&
-	       flow_is_two_way(flow) && ip_equal(&key->saddr, &flow->backend_addr) &&
-	       ip_equal(&key->daddr, flow_source(flow));
-}
-
-/* The record that an entry names, if it is of that generation. */
-static __always_inline struct lb_flow *flow_of_entry(__u64 entry)
-{
-	struct lb_flow *flow = flow_at(LB_ENTRY_RECORD(entry));
-
-	if (!flow)
-		return NULL;
-	if ((LB_FLOW_GENERATION(READ_ONCE(flow->word)) & 0xffffff) != LB_ENTRY_GENERATION(entry))
-		return NULL;
-	return flow;
-}
-
-static __always_inline bool flow_has_key(const struct lb_flow *flow, const struct lb_flow_key *key)
-{
-	return flow->proto == key->proto && flow->zone == key->zone &&
-	       (flow_is_forward(flow, key) || flow_is_reverse(flow, key));
-}
-
-/* The entry of <key>, or 0; also one whose flow is not published yet. */
-static __always_inline __u64 index_search(const struct lb_flow_key *key, __u64 hash)
-{
-	__u16 tag = hash_tag(hash);
-
-	for (int which = 0; which < 2; which++) {
-		struct lb_bucket *bucket = index_bucket(hash, which);
-
-		for (int i = 0; bucket && i < LB_BUCKET_ENTRIES; i++) {
-			__u64 entry = READ_ONCE(bucket->entry[i]);
-			struct lb_flow *flow;
-
-			if (LB_ENTRY_TAG(entry) != tag)
-				continue;
-			flow = flow_of_entry(entry);
-			if (flow && LB_FLOW_STATE(flow->word) != LB_FLOW_FREE &&
-			    flow_has_key(flow, key))
-				return entry;
-		}
-	}
-	return 0;
-}
-
-/* For the rare key whose tag another key in its buckets has too. */
-VERIFIED_ALONE int index_search_all(const struct lb_flow_key *key, __u64 hash, __u64 *ret_entry)
-{
-	if (key && ret_entry)
-		*ret_entry = index_search(key, hash);
-	return 0;
-}
-
-/* 0, or -EEXIST, -ENOSPC (both buckets are full), -EBUSY (another CPU inserts the same). */
-VERIFIED_ALONE int index_insert(const struct lb_flow_key *key, __u64 hash, __u64 entry)
-{
-	__u64 *lock;
-	int error = 0;
-
-	if (!key)
-		return -EBUSY;
-	lock = index_lock(hash);
-	if (!lock)
-		return -EBUSY;
-	if (index_search(key, hash))
-		error = -EEXIST;
-	else if (!index_place(hash, entry))
-		error = -ENOSPC;
-	index_unlock(lock);
-	return error;
-}
-
-/* Whether packets go by it: not while it is being filled, nor when only its port rests. */
-static __always_inline bool flow_is_live(__u64 word)
-{
-	return LB_FLOW_STATE(word) > LB_FLOW_CLAIMED && LB_FLOW_STATE(word) != LB_FLOW_RESTING;
-}
-
-static __always_inline struct lb_flow *flow_seen(struct packet *pkt, __u64 entry)
-{
-	struct lb_flow *flow = flow_of_entry(entry);
-
-	if (!flow || flow->proto != pkt->key.proto || flow->zone != pkt->key.zone)
-		return NULL;
-	pkt->record = LB_ENTRY_RECORD(entry);
-	pkt->word = READ_ONCE(flow->word);
-	if (!flow_is_live(pkt->word))
-		return NULL;
-	pkt->from_client = flow_is_forward(flow, &pkt->key);
-	if (!pkt->from_client && !flow_is_reverse(flow, &pkt->key))
-		return NULL;
-	return flow;
-}
-
-/* The live flow of a packet, or NULL. Fills pkt->record, word and from_client. */
-static __always_inline struct lb_flow *flow_find(struct packet *pkt)
-{
-	struct lb_bucket *bucket = index_bucket(pkt->hash, 0);
-	__u16 tag = hash_tag(pkt->hash);
-	__u64 entry = bucket ? bucket_pick(bucket, tag) : 0;
-	struct lb_flow *flow;
-
-	if (!entry) {
-		bucket = index_bucket(pkt->hash, 1);
-		entry = bucket ? bucket_pick(bucket, tag) : 0;
-		if (!entry)
-			return NULL;
-	}
-	flow = flow_seen(pkt, entry);
-	if (flow)
-		return flow;
-	index_search_all(&pkt->key, pkt->hash, &entry);
-	return entry ? flow_seen(pkt, entry) : NULL;
-}
-
-/* Whether the record still is what flow_find() saw, after it was read. */
-static __always_inline bool flow_same(const struct lb_flow *flow, const struct packet *pkt)
-{
-	return LB_FLOW_GENERATION(READ_ONCE(flow->word)) == LB_FLOW_GENERATION(pkt->word);
-}
 
 /* What counts in a state: COUNTED and PENDING follow from it. */
 static __always_inline __u64 flow_flags(__u32 state, __u64 killed)
@@ -261,32 +94,40 @@ static __always_inline void live_failed(__u32 backend)
 		__sync_fetch_and_add(&live->failed, 1);
 }
 
-static __always_inline void flow_unindex(const struct lb_flow *flow, __u32 record, __u64 word,
-					 bool reverse)
+/* Replies do not find it any more. */
+static __always_inline void flow_unindex(const struct lb_flow *flow, __u32 record, __u64 word)
 {
+	struct lb_backend *backend = backend_at(flow->backend);
 	struct lb_meta *meta = meta_get();
 	struct lb_flow_key key;
 	__u64 hash;
 
-	if (!meta)
+	if (!meta || !backend || !flow_is_two_way(flow))
 		return;
-	if (reverse)
-		flow_key_reverse(flow, &key);
-	else
-		flow_key_forward(flow, &key);
+	flow_key_reverse(flow, backend, &key);
 	hash = hash_key(&key, meta->hash_keys);
 	index_remove(hash, LB_ENTRY(hash_tag(hash), LB_FLOW_GENERATION(word), record));
+}
+
+/* Gives back a claimed record that holds its client's key. */
+static __always_inline void flow_put(struct lb_flow *flow, __u32 record)
+{
+	struct lb_meta *meta = meta_get();
+	struct lb_flow_key key;
+
+	if (!meta)
+		return;
+	flow_key_forward(flow, &key);
+	record_put(flow, record, hash_key(&key, meta->hash_keys));
 }
 
 /* The one release path. False: somebody else was first, or the flow moved on from <old>. */
 VERIFIED_ALONE int flow_release(__u32 record, struct lb_flow *flow, __u64 old)
 {
-	if (!flow || !flow_move(flow, old, LB_FLOW_FREE, 0))
+	if (!flow || !flow_move(flow, old, LB_FLOW_CLAIMED, 0))
 		return false;
-	flow_unindex(flow, record, old, false);
-	if (flow_is_two_way(flow))
-		flow_unindex(flow, record, old, true);
-	record_put(record);
+	flow_unindex(flow, record, old);
+	flow_put(flow, record);
 	return true;
 }
 
@@ -363,7 +204,8 @@ static __always_inline __u32 state_one_way(const struct lb_flow *flow, __u64 wor
 		return pkt->seq == flow->seq_client ? LB_FLOW_RESET : state;
 	if (pkt->flags & TCP_SYN || !seq_plausible(pkt->seq, flow->seq_client))
 		return state;
-	if (state == LB_FLOW_OPEN && pkt->flags & TCP_FIN)
+	/* Also of one that never was proved: its last packet is not to prove it. */
+	if (pkt->flags & TCP_FIN && (state == LB_FLOW_OPEN || (state == LB_FLOW_SYN && !third)))
 		return LB_FLOW_CLOSING;
 	return state == LB_FLOW_SYN && third ? LB_FLOW_OPEN : state;
 }
@@ -435,7 +277,9 @@ VERIFIED_ALONE int flow_track(struct lb_flow *flow, const struct packet *pkt)
 		if (!flow_move(flow, old, next, old & LB_FLOW_KILLED))
 			continue;
 		flow_moved(flow, state, next, pkt);
-		break;
+		/* A FIN may prove a client and close its side. */
+		if (!(pkt->flags & TCP_FIN))
+			break;
 	}
 	return 0;
 }
@@ -487,14 +331,10 @@ static __always_inline bool flow_may_move(const struct packet *pkt)
 /* Notes that the packet was seen, and what it says. */
 static __always_inline void flow_see(struct lb_flow *flow, struct packet *pkt)
 {
-	struct lb_meta *meta = meta_get();
-	__u32 seen = READ_ONCE(flow->seen);
-
-	pkt->stale = meta && pkt->now - seen >= meta->second;
-	if (seen != pkt->now && !dry)
-		WRITE_ONCE(flow->seen, pkt->now);
 	if (dry)
 		return;
+	if (READ_ONCE(flow->seen) != pkt->now)
+		WRITE_ONCE(flow->seen, pkt->now);
 	if (flow_may_move(pkt))
 		flow_track(flow, pkt);
 	if (pkt->flags & TCP_RST || pkt->key.proto != LB_PROTO_TCP)

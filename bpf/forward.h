@@ -88,7 +88,8 @@ static __always_inline __u32 refuse_too_big(struct ctx_kind *ctx, struct packet 
 }
 
 /* What the way takes of the packet as it is; errors about tunnels are believed for ten minutes. */
-static __always_inline __u32 forward_mtu(const struct lb_flow *flow, const struct packet *pkt,
+static __always_inline __u32 forward_mtu(const struct lb_flow *flow,
+					 const struct lb_backend *backend, const struct packet *pkt,
 					 const struct lb_hop *hop)
 {
 	struct lb_meta *meta = meta_get();
@@ -103,48 +104,47 @@ static __always_inline __u32 forward_mtu(const struct lb_flow *flow, const struc
 	if (meta && learnt && pkt->now - (__u32)(learnt >> 32) < PMTU_SECONDS * meta->second &&
 	    (__u32)learnt < mtu)
 		mtu = learnt;
-	return mtu - encap_overhead(flow);
+	return mtu - encap_overhead(flow, backend);
 }
 
 /* Nonzero: the frame could not be changed. */
 static __always_inline int forward_change(struct ctx_kind *ctx, struct packet *pkt,
-					  const struct lb_flow *flow)
+					  const struct lb_flow *flow,
+					  const struct lb_backend *backend)
 {
-	struct lb_backend *backend;
-
 	if (flow_is_two_way(flow)) {
-		rewrite_from(flow, pkt, &pkt->rewrite);
-		return rewrite_apply(ctx, pkt, &pkt->rewrite);
+		rewrite_from(flow, backend, pkt, &pkt->rewrite);
+		return rewrite_apply(ctx, pkt, flow, &pkt->rewrite);
 	}
 	if (rewrite_ttl(ctx, pkt))
 		return -1;
 	if (flow->forward == LB_FORWARD_DSR)
 		return 0;
-	backend = backend_at(flow->backend);
-	return backend ? encap_apply(ctx, pkt, flow, &backend->source) : -1;
+	return encap_apply(ctx, pkt, flow, backend);
 }
 
 /* Rewrites and sends; <verdict> if it went to its next hop. */
 static __always_inline __u32 flow_forward(struct ctx_kind *ctx, struct packet *pkt,
-					  struct lb_flow *flow, __u32 verdict)
+					  struct lb_flow *flow, struct lb_backend *backend,
+					  __u32 verdict)
 {
 	bool big;
 	__u32 mtu;
 	int error;
 
-	error = hop_get(ctx, pkt, flow, &pkt->hop);
+	error = hop_get(ctx, pkt, flow, backend);
 	if (dry)
 		trace_hop(&pkt->hop, error);
 	if (!flow_same(flow, pkt))
 		return drop(pkt, LB_V_BAD_STATE);
 	count_traffic(flow->service, flow->backend, pkt->from_client, pkt->bytes);
-	mtu = forward_mtu(flow, pkt, &pkt->hop);
+	mtu = forward_mtu(flow, backend, pkt, &pkt->hop);
 	big = !error && rewrite_size(ctx, pkt) > mtu;
 	if (big && !may_be_cut(ctx, pkt, flow))
 		return refuse_too_big(ctx, pkt, mtu);
 	if (error && flow->forward == LB_FORWARD_DSR)
 		return drop(pkt, LB_V_NO_NEIGHBOUR);
-	if (forward_change(ctx, pkt, flow))
+	if (forward_change(ctx, pkt, flow, backend))
 		return drop(pkt, LB_V_INTERNAL);
 	pkt->action = CTX_STACK;
 	if (error || big)

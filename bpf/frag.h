@@ -88,8 +88,8 @@ static __always_inline struct lb_flow *frag_find(struct packet *pkt)
 	pkt->word = READ_ONCE(flow->word);
 	if (LB_FLOW_GENERATION(pkt->word) != generation || !flow_is_live(pkt->word))
 		return NULL;
-	pkt->from_client =
-		ip_equal(&pkt->key.saddr, &flow->client) && ip_equal(&pkt->key.daddr, &flow->vip);
+	pkt->from_client = ip_equal(&pkt->key.saddr, &flow->client) &&
+			   ip_equal(&pkt->key.daddr, flow_vip(flow));
 	return flow;
 }
 

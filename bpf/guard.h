@@ -57,6 +57,9 @@ static __always_inline __u64 guard_hash(const struct packet *pkt, const struct l
 	__s32 bits = pkt->v6 ? service->rate_bits6 : service->rate_bits4 + V4_MAPPED_BITS;
 	__u64 hash = service->id * keys[11];
 
+	/* A limit that was changed begins anew. */
+	hash += ((__u64)service->rate_new << 32 | service->rate_ticks) * keys[10];
+
 #pragma unroll
 	for (int i = 0; i < 4; i++)
 		hash += prefix_word(pkt->key.saddr.w[i], bits - 32 * i) * keys[i];

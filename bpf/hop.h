@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Next hops: where a packet goes after it was rewritten, asked from the kernel's routes and
- * neighbours and kept in the flow.
+ * neighbours once a second and kept: towards a backend by its id, towards clients by gateway.
  *
- * Owns: the lb_hop fields of records. Two CPUs may write one at once: each writes ifindex 0 first
- * and the number last, and a reader takes only what had the same number before and after. What
- * could still be mixed are two answers of the same moment; one second later it is asked again.
- * May know: flow.h.
+ * Owns: lb_ways, and the hops of backends and ways of records. A row is written between an odd and
+ * an even sequence number. One of lb_ways is given to another gateway two seconds after it was last
+ * asked for: no record believes it by then. May know: flow.h.
  */
 #ifndef LB_HOP_H
 #define LB_HOP_H
@@ -16,41 +15,47 @@
 
 #define FAMILY_V4 2  /* AF_INET; <sys/socket.h> is not for BPF */
 #define FAMILY_V6 10 /* AF_INET6 */
+#define WAY_TRIES 4  /* rows that a gateway may have */
 
-#define barrier() asm volatile("" ::: "memory")
-
-static __always_inline bool hop_fresh(const struct lb_hop *hop, __u32 now)
+static __always_inline bool hop_fresh(__u32 asked_at, __u32 now)
 {
-	__u16 age = (__u16)(now >> LB_HOP_SHIFT) - hop->asked_at;
 	struct lb_meta *meta = meta_get();
 
-	if (!meta || age >= meta->hop_ttl)
-		return false;
-	return now - READ_ONCE(meta->hops_changed) > (__u32)(age + 1) << LB_HOP_SHIFT;
+	return meta && now - asked_at < meta->second &&
+	       (__s32)(asked_at - READ_ONCE(meta->hops_changed)) > 0;
 }
 
-static __always_inline bool hop_cached(struct lb_hop *hop, __u32 now, struct lb_hop *ret_hop)
+/* Copies a row, unless it is being written or never was. */
+static __always_inline bool hop_read(const struct lb_hop *row, struct lb_hop *ret_hop)
 {
-	__u32 ifindex = READ_ONCE(hop->ifindex);
+	__u32 sequence = READ_ONCE(row->sequence);
 
-	if (!ifindex)
-		return false;
 	barrier();
-	*ret_hop = *hop;
+	*ret_hop = *row;
 	barrier();
-	return READ_ONCE(hop->ifindex) == ifindex && ret_hop->ifindex == ifindex &&
-	       hop_fresh(ret_hop, now);
+	return !(sequence & 1) && READ_ONCE(row->sequence) == sequence && ret_hop->ifindex;
 }
 
-static __always_inline void hop_keep(struct lb_hop *hop, const struct lb_hop *answer)
+static __always_inline bool hop_lock(struct lb_hop *row)
 {
-	WRITE_ONCE(hop->ifindex, 0);
-	barrier();
-	__builtin_memcpy(hop, answer, 2 * ETH_ALEN);
-	hop->asked_at = answer->asked_at;
-	hop->mtu = answer->mtu;
-	barrier();
-	WRITE_ONCE(hop->ifindex, answer->ifindex);
+	__u32 sequence = READ_ONCE(row->sequence);
+
+	return !(sequence & 1) &&
+	       __sync_val_compare_and_swap(&row->sequence, sequence, sequence + 1) == sequence;
+}
+
+static __always_inline void hop_unlock(struct lb_hop *row)
+{
+	__sync_fetch_and_add(&row->sequence, 1);
+}
+
+/* What another CPU writes at this moment is as good. */
+static __always_inline void hop_write(struct lb_hop *row, const struct lb_hop *answer)
+{
+	if (!hop_lock(row))
+		return;
+	__builtin_memcpy(row, answer, offsetof(struct lb_hop, sequence));
+	hop_unlock(row);
 }
 
 static __always_inline void hop_question(struct bpf_fib_lookup *fib, const struct lb_ip *src,
@@ -87,57 +92,130 @@ VERIFIED_ALONE int hop_ask(struct ctx_kind *ctx, const struct lb_ip *src, const 
 	__builtin_memcpy(ret_hop->dmac, fib.dmac, ETH_ALEN);
 	__builtin_memcpy(ret_hop->smac, fib.smac, ETH_ALEN);
 	ret_hop->ifindex = fib.ifindex;
-	ret_hop->asked_at = now >> LB_HOP_SHIFT;
+	ret_hop->asked_at = now;
 	ret_hop->mtu = fib.mtu_result;
 	return 0;
 }
 
-static __always_inline const struct lb_ip *hop_source(const struct lb_flow *flow, bool from_client)
+static __always_inline bool way_is(const struct lb_hop *row, const struct lb_hop *answer)
 {
-	const struct lb_backend *backend;
+	const __u32 *macs = (const void *)row;
+	const __u32 *others = (const void *)answer;
 
-	if (!from_client)
-		return &flow->vip;
-	if (flow->forward < LB_FORWARD_DSR)
-		return flow_source(flow);
-	if (flow->forward == LB_FORWARD_DSR)
-		return &flow->client;
-	backend = backend_at(flow->backend);
-	return backend ? &backend->source : &flow->client;
+	return row->ifindex == answer->ifindex && row->mtu == answer->mtu && macs[0] == others[0] &&
+	       macs[1] == others[1] && macs[2] == others[2];
 }
 
-/* Asks the kernel, and keeps the answer in the flow. */
-VERIFIED_ALONE int hop_renew(struct ctx_kind *ctx, const struct packet *pkt, struct lb_flow *flow,
-			     struct lb_hop *ret_hop)
+static __always_inline __u32 way_hash(const struct lb_hop *answer)
 {
-	struct lb_hop *hop;
+	const __u32 *macs = (const void *)answer;
+	__u64 hash = hash_mix((__u64)macs[0] << 32 | macs[1]);
+
+	return hash_mix(hash ^ macs[2] ^ (__u64)answer->ifindex << 32) >> 40;
+}
+
+/* Whether the row says <answer> from now on; only one that no record believes is given away. */
+static __always_inline bool way_take(struct lb_hop *row, const struct lb_hop *answer)
+{
+	struct lb_meta *meta = meta_get();
+	bool ours;
+
+	if (!meta || !hop_lock(row))
+		return false;
+	ours = way_is(row, answer);
+	if (!ours && (!row->ifindex || answer->asked_at - row->asked_at > 2 * meta->second)) {
+		__builtin_memcpy(row, answer, 2 * ETH_ALEN);
+		row->ifindex = answer->ifindex;
+		row->mtu = answer->mtu;
+		ours = true;
+	}
+	if (ours)
+		row->asked_at = answer->asked_at;
+	hop_unlock(row);
+	return ours;
+}
+
+/* The flow's way to its client is <answer>. With all rows taken it is asked for each packet. */
+static __always_inline void way_keep(struct lb_flow *flow, const struct lb_hop *answer)
+{
+	__u32 hash = way_hash(answer);
+
+	for (__u32 i = 0; i < WAY_TRIES; i++) {
+		__u32 at = 1 + (hash + i) % (LB_WAYS - 1);
+		struct lb_hop *row = way_at(at);
+
+		if (!row || !way_take(row, answer))
+			continue;
+		WRITE_ONCE(flow->way, 0);
+		barrier();
+		WRITE_ONCE(flow->way_asked, answer->asked_at);
+		barrier();
+		WRITE_ONCE(flow->way, at);
+		return;
+	}
+}
+
+/* What the flow's row says, if it still may be believed. */
+static __always_inline bool way_read(const struct lb_flow *flow, struct packet *pkt)
+{
+	__u16 way = READ_ONCE(flow->way);
+	struct lb_hop *row;
+	__u32 asked_at;
+
+	barrier();
+	asked_at = READ_ONCE(flow->way_asked);
+	barrier();
+	if (!way || READ_ONCE(flow->way) != way || !hop_fresh(asked_at, pkt->now))
+		return false;
+	row = way_at(way);
+	return row && hop_read(row, &pkt->hop);
+}
+
+/* Asks the kernel for the way to the flow's client, and keeps it. */
+VERIFIED_ALONE int way_renew(struct ctx_kind *ctx, struct packet *pkt, struct lb_flow *flow)
+{
 	int error;
 
-	if (!pkt || !flow || !ret_hop)
+	if (!pkt || !flow)
 		return -1;
-	error = hop_ask(ctx, hop_source(flow, pkt->from_client),
-			pkt->from_client ? &flow->backend_addr : &flow->client, pkt->now, ret_hop);
-	if (error || dry)
-		return error;
-	hop = pkt->from_client ? &flow->to_backend : &flow->to_client;
-	hop_keep(hop, ret_hop);
-	return 0;
+	error = hop_ask(ctx, flow_vip(flow), &flow->client, pkt->now, &pkt->hop);
+	if (!error && !dry)
+		way_keep(flow, &pkt->hop);
+	return error;
 }
 
-/* 0 with the next hop of <pkt>, or that it is not known. */
-static __always_inline int hop_get(struct ctx_kind *ctx, const struct packet *pkt,
-				   struct lb_flow *flow, struct lb_hop *ret_hop)
+static __always_inline const struct lb_ip *hop_source(const struct lb_flow *flow,
+						      const struct lb_backend *backend)
 {
-	struct lb_hop *hop = pkt->from_client ? &flow->to_backend : &flow->to_client;
+	if (flow->forward >= LB_FORWARD_IPIP)
+		return &backend->source;
+	return flow->forward == LB_FORWARD_SNAT ? flow_source(flow) : &flow->client;
+}
 
-	if (pkt->stale && !dry) {
-		/* The 16 bits of asked_at may have come round. */
-		WRITE_ONCE(flow->to_backend.ifindex, 0);
-		WRITE_ONCE(flow->to_client.ifindex, 0);
-	}
-	if (!(dry && pkt->stale) && hop_cached(hop, pkt->now, ret_hop))
+/* Asks the kernel for the next hop to a backend, and keeps it. */
+VERIFIED_ALONE int hop_renew(struct ctx_kind *ctx, struct packet *pkt, const struct lb_flow *flow,
+			     struct lb_backend *backend)
+{
+	int error;
+
+	if (!pkt || !flow || !backend)
+		return -1;
+	error = hop_ask(ctx, hop_source(flow, backend), &backend->addr, pkt->now, &pkt->hop);
+	if (!error && !dry)
+		hop_write(&backend->hop, &pkt->hop);
+	return error;
+}
+
+/* 0 with the next hop of <pkt> in pkt->hop, or that it is not known. */
+static __always_inline int hop_get(struct ctx_kind *ctx, struct packet *pkt, struct lb_flow *flow,
+				   struct lb_backend *backend)
+{
+	if (!pkt->from_client)
+		return way_read(flow, pkt) ? 0 : way_renew(ctx, pkt, flow);
+	if (hop_fresh(READ_ONCE(backend->hop.asked_at), pkt->now) &&
+	    hop_read(&backend->hop, &pkt->hop))
 		return 0;
-	return hop_renew(ctx, pkt, flow, ret_hop);
+	return hop_renew(ctx, pkt, flow, backend);
 }
 
 #endif

@@ -190,13 +190,16 @@ static __always_inline __u32 error_forward(struct ctx_kind *ctx, struct packet *
 					   struct lb_flow *flow, const struct quote *quote,
 					   const struct lb_flow_key *outer)
 {
+	struct lb_backend *backend = backend_at(flow->backend);
 	__u32 delta;
 	int error;
 
 	if (!flow_is_two_way(flow))
 		return FORWARD_WHOLE;
-	rewrite_from(flow, pkt, &pkt->rewrite);
-	error = hop_get(ctx, pkt, flow, &pkt->hop);
+	if (!backend)
+		return drop(pkt, LB_V_INTERNAL);
+	rewrite_from(flow, backend, pkt, &pkt->rewrite);
+	error = hop_get(ctx, pkt, flow, backend);
 	delta = quote_ip(ctx, pkt, quote, &pkt->rewrite);
 	delta += quote_l4(ctx, pkt, quote, &pkt->rewrite);
 	if (error_rewrite(ctx, pkt, outer, &pkt->rewrite, delta))

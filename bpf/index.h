@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The index: from the key of a packet to its flow's record.
+ * The index: from the key of a reply to its flow's record.
  *
- * Owns: lb_index and lb_locks. A lookup reads one cache line, or two, and takes no lock; what it
- * finds is a guess until the record's generation and key were compared (flow.h). Insertions of one
- * key are serial by a lock of its hash, so that of two CPUs with the same SYN one wins. An entry is
- * removed by value, by whoever ended the flow that it names.
- * May know: hash.h.
+ * Owns: lb_index. A lookup reads one cache line, or two, and takes no lock; what it finds is a
+ * guess until the record's generation and key were compared (find.h). Insertions of one key are
+ * serial by a lock, so that of two flows that want one key one has it. An entry is removed by
+ * value, by whoever ended the flow that it names.
+ * May know: lock.h.
  */
 #ifndef LB_INDEX_H
 #define LB_INDEX_H
 
-#include "hash.h"
+#include "lock.h"
 
-#define EAGAIN 11
 #define EBUSY  16
 #define EEXIST 17
 #define ENOSPC 28
 
-#define BUCKET_CROWDED 4  /* entries */
-#define LOCK_TRIES     64 /* a holder never sleeps and has a hundred instructions to do */
+#define BUCKET_CROWDED 4 /* entries */
 #define RECORD_NONE    (~0U)
 
 /* Where a hash lies: two buckets and a tag. No tag is 0, so that a free entry matches none. */
@@ -116,23 +114,6 @@ static __always_inline bool index_place(__u64 hash, __u64 entry)
 	if (used < BUCKET_CROWDED || used <= bucket_used(two))
 		return bucket_place(one, entry) || bucket_place(two, entry);
 	return bucket_place(two, entry) || bucket_place(one, entry);
-}
-
-static __always_inline __u64 *index_lock(__u64 hash)
-{
-	__u32 at = hash % LB_INDEX_LOCKS;
-	__u64 *lock = bpf_map_lookup_elem(&lb_locks, &at);
-
-	for (int i = 0; lock && i < LOCK_TRIES; i++) {
-		if (!__sync_val_compare_and_swap(lock, 0, 1))
-			return lock;
-	}
-	return NULL;
-}
-
-static __always_inline void index_unlock(__u64 *lock)
-{
-	__sync_lock_test_and_set(lock, 0);
 }
 
 #endif

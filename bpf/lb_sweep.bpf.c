@@ -20,8 +20,17 @@ int lb_sweep_arm(void *ctx)
 SEC("syscall")
 int lb_sweep_now(void *ctx)
 {
+	__u32 left = LB_RECORDS(max_flows);
+
 	(void)ctx;
-	return sweep_some(LB_MAX_FLOWS);
+	for (__u32 i = 0; i <= LB_RECORDS(LB_MAX_FLOWS) / SWEEP_MOST && left; i++) {
+		__u32 some = left < SWEEP_MOST ? left : SWEEP_MOST;
+
+		if (sweep_some(some))
+			return -1;
+		left -= some;
+	}
+	return 0;
 }
 
 /* When the next tick began: two of these tell how long one is. Waits at most for a tick. */

@@ -2,7 +2,7 @@
 /*
  * The maps that all objects share, by name, and what the loader tells the programs.
  *
- * Owns: map definitions. The sizes of lb_index, lb_flows, lb_free and lb_half are set by the
+ * Owns: map definitions. The sizes of lb_index, lb_flows, lb_crowds and lb_half are set by the
  * loader. May know: include/lb.
  */
 #ifndef LB_MAPS_H
@@ -83,6 +83,22 @@ struct {
 } lb_snat SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_MAX_VIPS);
+	__type(key, __u32);
+	__type(value, struct lb_ip);
+} lb_vips SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_WAYS);
+	__type(key, __u32);
+	__type(value, struct lb_hop);
+} lb_ways SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, LB_MAX_PREFIXES);
@@ -100,7 +116,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, LB_INDEX_LOCKS);
+	__uint(max_entries, LB_LOCKS);
 	__type(key, __u32);
 	__type(value, __u64);
 } lb_locks SEC(".maps");
@@ -108,17 +124,18 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, LB_DEFAULT_FLOWS);
+	__uint(max_entries, LB_RECORDS(LB_DEFAULT_FLOWS));
 	__type(key, __u32);
 	__type(value, struct lb_flow);
 } lb_flows SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, LB_DEFAULT_FLOWS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_CROWDS(LB_DEFAULT_FLOWS));
 	__type(key, __u32);
 	__type(value, __u64);
-} lb_free SEC(".maps");
+} lb_crowds SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -169,6 +186,7 @@ struct {
  */
 #define VERIFIED_ALONE __attribute__((noinline))
 
+#define barrier()	 asm volatile("" ::: "memory")
 #define READ_ONCE(x)	 (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
@@ -221,6 +239,16 @@ static __always_inline struct lb_pool *pool_at(__u32 id)
 static __always_inline struct lb_snat *snat_at(__u32 row)
 {
 	return bpf_map_lookup_elem(&lb_snat, &row);
+}
+
+static __always_inline const struct lb_ip *vip_at(__u32 row)
+{
+	return bpf_map_lookup_elem(&lb_vips, &row);
+}
+
+static __always_inline struct lb_hop *way_at(__u32 row)
+{
+	return bpf_map_lookup_elem(&lb_ways, &row);
 }
 
 /* NULL only where a map failed that cannot fail. */

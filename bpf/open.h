@@ -3,15 +3,16 @@
  * Opening a flow: a record, a backend, the index entries.
  *
  * Owns: the records that are being filled, lb_half, lb_snat.next. Whatever fails is undone and
- * leaves no trace but a generation of its own. The reverse entry is published before the forward
- * one; both are inserted only where none is, so that of two CPUs with the same SYN one wins.
- * May know: flow.h, choose.h.
+ * leaves no trace but a generation of its own. The record is claimed where none has its key, so
+ * that of two CPUs with the same SYN one wins; it becomes live when replies can find it.
+ * May know: flow.h, choose.h, rewrite.h.
  */
 #ifndef LB_OPEN_H
 #define LB_OPEN_H
 
 #include "choose.h"
 #include "flow.h"
+#include "rewrite.h"
 
 #define SNAT_TRIES 16 /* ports tried towards one backend */
 
@@ -72,30 +73,19 @@ static __always_inline void flow_fill_client(struct lb_flow *flow, const struct 
 {
 	flow->seen = pkt->now;
 	flow->client = pkt->key.saddr;
-	flow->vip = pkt->key.daddr;
+	flow->vip = service->vip;
 	flow->client_port = pkt->key.sport;
 	flow->source_port = pkt->key.sport;
 	flow->vip_port = pkt->key.dport;
 	flow->zone = pkt->key.zone;
-	flow->proto = pkt->key.proto;
 	flow->forward = service->forward;
 	flow->service = service->id;
 	flow->snat = 0;
-	flow->to_backend.ifindex = 0;
-	flow->to_client.ifindex = 0;
+	flow->way = 0;
 	flow->seq_client = pkt->seq + 1;
 	flow->seq_backend = 0;
-}
-
-static __always_inline void flow_fill_backend(struct lb_flow *flow, __u32 id)
-{
-	struct lb_backend *backend = backend_at(id);
-
-	if (!backend)
-		return;
-	flow->backend = id;
-	flow->backend_addr = backend->addr;
-	flow->backend_port = backend->port ? backend->port : flow->vip_port;
+	barrier();
+	flow->proto = pkt->key.proto; /* from here on it holds the key */
 }
 
 /* Whether the key is free, or belongs to <record>, which a new flow takes over. */
@@ -109,13 +99,14 @@ static __always_inline int rehearse_insert(const struct lb_flow_key *key, __u64 
 
 static __always_inline int insert_reverse(struct lb_flow *flow, __u32 record)
 {
+	struct lb_backend *backend = backend_at(flow->backend);
 	struct lb_meta *meta = meta_get();
 	struct lb_flow_key key;
 	__u64 hash;
 
-	if (!meta)
+	if (!meta || !backend)
 		return -EBUSY;
-	flow_key_reverse(flow, &key);
+	flow_key_reverse(flow, backend, &key);
 	hash = hash_key(&key, meta->hash_keys);
 	if (dry)
 		return rehearse_insert(&key, hash, record);
@@ -181,7 +172,7 @@ static __always_inline __u32 open_reverse(struct lb_flow *flow, struct choice *c
 	if (!choice->backend)
 		return LB_V_NO_BACKEND;
 	for (__u32 tried = 0; tried < CHOOSE_TRIES && choice->backend; tried++) {
-		flow_fill_backend(flow, choice->backend);
+		flow->backend = choice->backend;
 		error = open_one_reverse(flow, record, service);
 		if (!error)
 			return 0;
@@ -196,46 +187,12 @@ static __always_inline __u32 open_reverse(struct lb_flow *flow, struct choice *c
 	return flow->forward == LB_FORWARD_SNAT ? LB_V_SNAT_EXHAUSTED : LB_V_NAT_COLLISION;
 }
 
-/*
- * Makes the flow findable: from here on other CPUs may move it. Should it end before it can be
- * found, because this CPU stood still that long, the entry must not outlive it.
- */
-static __always_inline int open_forward(struct lb_flow *flow, const struct packet *pkt)
+/* Makes the flow findable: from here on other CPUs may move it. */
+static __always_inline void open_publish(struct lb_flow *flow)
 {
 	__u32 state = flow->proto == LB_PROTO_UDP ? LB_FLOW_UDP_NEW : LB_FLOW_SYN;
-	__u64 generation = LB_FLOW_GENERATION(flow->word);
-	__u64 entry = LB_ENTRY(hash_tag(pkt->hash), generation, pkt->record);
-	int error;
 
-	WRITE_ONCE(flow->word, generation << 32 | state | LB_FLOW_PENDING);
-	error = index_insert(&pkt->key, pkt->hash, entry);
-	if (!error && (LB_FLOW_GENERATION(READ_ONCE(flow->word)) != generation ||
-		       LB_FLOW_STATE(READ_ONCE(flow->word)) <= LB_FLOW_CLAIMED)) {
-		index_remove(pkt->hash, entry);
-		return -EAGAIN;
-	}
-	return error;
-}
-
-static __always_inline void open_undo(struct lb_flow *flow, __u32 record)
-{
-	WRITE_ONCE(flow->word, (flow->word >> 32) << 32 | LB_FLOW_FREE);
-	record_put(record);
-}
-
-/*
- * A flow that could not be indexed. The sweep sees it since it is half-open, and may have killed or
- * ended it: who moves its state accounts for it.
- */
-static __always_inline void open_abandon(struct lb_flow *flow, __u32 record, __u32 generation)
-{
-	for (int i = 0; i < LB_CAS_TRIES; i++) {
-		__u64 word = READ_ONCE(flow->word);
-
-		if (LB_FLOW_GENERATION(word) != generation ||
-		    LB_FLOW_STATE(word) <= LB_FLOW_CLAIMED || flow_release(record, flow, word))
-			return;
-	}
+	__sync_lock_test_and_set(&flow->word, (flow->word >> 32) << 32 | state | LB_FLOW_PENDING);
 }
 
 static __always_inline void open_pool(struct scratch *scratch, const struct lb_service *service,
@@ -255,32 +212,56 @@ static __always_inline void open_clock(struct lb_flow *flow, const struct choice
 		flow->seq_backend = (__u32)(bpf_ktime_get_ns() / NS_PER_US) | 1;
 }
 
-/* Gives <flow> what it needs or leaves nothing behind. LB_V_BAD_STATE: another CPU was first. */
-VERIFIED_ALONE __u32 open_record(struct lb_flow *flow, const struct packet *pkt,
+/* Notes what is the same for every packet of the flow. */
+static __always_inline void open_sums(struct lb_flow *flow, struct packet *pkt)
+{
+	struct lb_backend *backend = backend_at(flow->backend);
+
+	if (!backend || !flow_is_two_way(flow))
+		return;
+	pkt->from_client = true;
+	rewrite_from(flow, backend, pkt, &pkt->rewrite);
+	rewrite_sum(flow, pkt, &pkt->rewrite);
+}
+
+/* A backend for the claimed <flow>, which is live then, or is given back. */
+VERIFIED_ALONE __u32 open_record(struct lb_flow *flow, struct packet *pkt,
 				 const struct lb_service *service)
 {
 	struct scratch *scratch = scratch_get();
-	__u32 generation;
 	__u32 verdict;
-	int error;
 
 	if (!flow || !pkt || !service || !scratch)
 		return LB_V_INTERNAL;
-	generation = LB_FLOW_GENERATION(flow->word);
-	flow_fill_client(flow, pkt, service);
 	open_pool(scratch, service, &pkt->key, false);
 	verdict = open_reverse(flow, &scratch->choice, pkt->record, service);
-	if (!verdict) {
-		open_clock(flow, &scratch->choice);
-		error = open_forward(flow, pkt);
-		if (!error)
-			return LB_V_FORWARDED_NEW;
-		if (error != -EAGAIN) /* else who ended it undid the rest */
-			open_abandon(flow, pkt->record, generation);
-		return error == -ENOSPC ? LB_V_TABLE_FULL : LB_V_BAD_STATE;
+	if (verdict) {
+		record_put(flow, pkt->record, pkt->hash);
+		return verdict;
 	}
-	open_undo(flow, pkt->record);
-	return verdict;
+	open_clock(flow, &scratch->choice);
+	open_sums(flow, pkt);
+	open_publish(flow);
+	return LB_V_FORWARDED_NEW;
+}
+
+/* A claimed record with the client's key. LB_V_BAD_STATE: another CPU has the key. */
+static __always_inline __u32 open_claim(struct packet *pkt, const struct lb_service *service)
+{
+	__u64 *lock = key_lock(pkt->hash);
+	struct lb_flow *flow;
+	int error;
+
+	if (!lock)
+		return LB_V_BAD_STATE;
+	error = record_take(&pkt->key, pkt->hash, &pkt->record);
+	flow = flow_at(pkt->record);
+	if (!error && flow)
+		flow_fill_client(flow, pkt, service);
+	key_unlock(lock);
+	if (error)
+		return error == -ENOSPC ? LB_V_TABLE_FULL : LB_V_BAD_STATE;
+	return flow ? 0 : LB_V_INTERNAL;
 }
 
 /* A flow for <pkt>: LB_V_FORWARDED_NEW and pkt->record, or why there is none. */
@@ -293,10 +274,12 @@ static __always_inline __u32 flow_open(struct packet *pkt, const struct lb_servi
 	if (!pkt || !service || !half)
 		return LB_V_INTERNAL;
 	half_evict(__sync_lock_test_and_set(half, 0));
-	pkt->record = record_take();
+	verdict = open_claim(pkt, service);
+	if (verdict)
+		return verdict;
 	flow = flow_at(pkt->record);
 	if (!flow)
-		return LB_V_TABLE_FULL;
+		return LB_V_INTERNAL;
 	verdict = open_record(flow, pkt, service);
 	if (verdict == LB_V_FORWARDED_NEW)
 		WRITE_ONCE(*half, flow->word >> 32 << 32 | pkt->record);
@@ -304,31 +287,33 @@ static __always_inline __u32 flow_open(struct packet *pkt, const struct lb_servi
 }
 
 /* Whether flow_open() would find a record, but for those it evicts. */
-static __always_inline bool record_is_left(void)
+static __always_inline bool record_is_left(const struct packet *pkt)
 {
 	struct lb_meta *meta = meta_get();
+	struct vacancy vacancy = {};
 
-	return meta && (READ_ONCE(meta->fresh) < max_flows ||
-			READ_ONCE(meta->free_head) != READ_ONCE(meta->free_tail));
+	return meta && READ_ONCE(meta->live_flows) < max_flows &&
+	       record_look(&pkt->key, pkt->hash, &vacancy) != -ENOSPC;
 }
 
 /*
  * What flow_open() would do, for dry loads: the flow is the scratch record, in the state of a new
  * one, and LB_V_UNTRACKED says so. Nothing is written that another packet sees.
  */
-VERIFIED_ALONE __u32 flow_rehearse(const struct packet *pkt, const struct lb_service *service)
+VERIFIED_ALONE __u32 flow_rehearse(struct packet *pkt, const struct lb_service *service)
 {
 	struct scratch *scratch = scratch_get();
 	__u32 verdict;
 
 	if (!dry || !pkt || !service || !scratch)
 		return LB_V_INTERNAL;
-	if (!record_is_left())
+	if (!record_is_left(pkt))
 		return LB_V_TABLE_FULL;
 	flow_fill_client(&scratch->flow, pkt, service);
 	open_pool(scratch, service, &pkt->key, false);
 	verdict = open_reverse(&scratch->flow, &scratch->choice,
 			       pkt->word ? pkt->record : RECORD_NONE, service);
+	open_sums(&scratch->flow, pkt);
 	scratch->flow.word = pkt->key.proto == LB_PROTO_UDP ? LB_FLOW_UDP_NEW : LB_FLOW_SYN;
 	return verdict ? verdict : LB_V_UNTRACKED;
 }
@@ -347,7 +332,7 @@ VERIFIED_ALONE __u32 flow_borrow(const struct packet *pkt, const struct lb_servi
 	open_pool(scratch, service, &pkt->key, true);
 	if (!scratch->choice.backend)
 		return LB_V_NO_BACKEND;
-	flow_fill_backend(&scratch->flow, scratch->choice.backend);
+	scratch->flow.backend = scratch->choice.backend;
 	scratch->flow.word = LB_FLOW_OPEN;
 	return LB_V_UNTRACKED;
 }

@@ -25,32 +25,34 @@ struct rewrite {
 };
 
 struct packet {
+	/* Written before they are read. */
 	struct lb_flow_key key;
-	__u64 hash;    /* of the key */
-	__u64 word;    /* of its flow, as first seen */
-	__u32 record;  /* of its flow */
-	__u32 now;     /* ticks */
-	int action;    /* what the hook returns */
-	__u32 seq;     /* host order */
-	__u32 ack;     /* host order */
-	__u32 len;     /* of IP header and payload */
-	__u32 payload; /* bytes behind the TCP header */
-	__u32 bytes;   /* of the frame */
+	__u64 hash;   /* of the key */
+	__u32 record; /* of its flow */
+	__u32 now;    /* ticks */
+	int action;   /* what the hook returns */
+	__u32 len;    /* of IP header and payload */
+	__u32 bytes;  /* of the frame */
 	__u32 frag_id;
 	__u16 l3; /* where the IP header is in the frame */
 	__u16 l4; /* ... and the TCP, UDP or ICMP header */
+	__u32 pad;
+	struct lb_hop hop; /* where it goes */
+	struct rewrite rewrite;
+	/* Cleared for each packet. */
+	__u64 word;    /* of its flow, as first seen */
+	__u32 seq;     /* host order */
+	__u32 ack;     /* host order */
+	__u32 payload; /* bytes behind the TCP header */
 	__u8 v6;
 	__u8 tcp_len;
 	__u8 flags; /* TCP_* */
 	__u8 ttl;
 	__u8 bad;	  /* ports are good, the rest contradicts itself */
 	__u8 from_client; /* direction in its flow */
-	__u8 stale;	  /* its flow was silent for a second */
 	__u8 fragment;	  /* enum fragment */
 	__u8 error;	  /* an ICMP error: nothing is sent about it */
-	/* Not cleared for each packet: written before they are read. */
-	struct lb_hop hop; /* where it goes */
-	struct rewrite rewrite;
+	__u8 pad2[3];
 };
 
 enum fragment { FRAGMENT_NONE = 0, FRAGMENT_FIRST, FRAGMENT_LATER };
@@ -70,6 +72,14 @@ static __always_inline bool ip_equal(const struct lb_ip *a, const struct lb_ip *
 static __always_inline bool ip_is_v4(const struct lb_ip *ip)
 {
 	return !ip->q[0] && ip->w[2] == bpf_htonl(0xffff);
+}
+
+/* Sets of verdicts. */
+#define VERDICT_BIT(name) (1ULL << LB_V_##name)
+
+static __always_inline bool verdict_in(__u32 verdict, __u64 bits)
+{
+	return bits >> (verdict & 63) & 1;
 }
 
 static __always_inline __u32 ticks_now(void)

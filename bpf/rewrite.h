@@ -14,17 +14,18 @@
 #include "flow.h"
 #include "parse.h"
 
-static __always_inline void rewrite_from(const struct lb_flow *flow, const struct packet *pkt,
+static __always_inline void rewrite_from(const struct lb_flow *flow,
+					 const struct lb_backend *backend, const struct packet *pkt,
 					 struct rewrite *rewrite)
 {
 	if (pkt->from_client) {
 		rewrite->saddr = *flow_source(flow);
-		rewrite->daddr = flow->backend_addr;
+		rewrite->daddr = backend->addr;
 		rewrite->sport = flow->source_port;
-		rewrite->dport = flow->backend_port;
+		rewrite->dport = flow_backend_port(flow, backend);
 		return;
 	}
-	rewrite->saddr = flow->vip;
+	rewrite->saddr = *flow_vip(flow);
 	rewrite->daddr = flow->client;
 	rewrite->sport = flow->vip_port;
 	rewrite->dport = flow->client_port;
@@ -96,16 +97,33 @@ static __always_inline int rewrite_ip(struct ctx_kind *ctx, const struct packet 
 	return 0;
 }
 
-/* Nonzero: the frame could not be read again, which cannot be. */
-static __always_inline int rewrite_apply(struct ctx_kind *ctx, const struct packet *pkt,
+static __always_inline __u32 ports_delta(const struct lb_flow_key *key,
 					 const struct rewrite *rewrite)
 {
+	return checksum_delta((__u32)key->sport + ((__u32)key->dport << 16),
+			      (__u32)rewrite->sport + ((__u32)rewrite->dport << 16));
+}
+
+/* Notes in the flow what rewriting the packet of its client that <pkt> is does to checksums. */
+static __always_inline void rewrite_sum(struct lb_flow *flow, const struct packet *pkt,
+					const struct rewrite *rewrite)
+{
 	const struct lb_flow_key *key = &pkt->key;
+
+	flow->sum_addresses = checksum_fold(ip_delta(&key->saddr, &rewrite->saddr, pkt->v6) +
+					    ip_delta(&key->daddr, &rewrite->daddr, pkt->v6));
+	flow->sum_ports = checksum_fold(ports_delta(key, rewrite));
+}
+
+/* Nonzero: the frame could not be read again, which cannot be. */
+static __always_inline int rewrite_apply(struct ctx_kind *ctx, const struct packet *pkt,
+					 const struct lb_flow *flow, const struct rewrite *rewrite)
+{
+	/* The way back takes off what the way there adds. */
+	__u16 turn = pkt->from_client ? 0 : 0xffff;
 	struct checksum_change change = {
-		.pseudo = ip_delta(&key->saddr, &rewrite->saddr, pkt->v6) +
-			  ip_delta(&key->daddr, &rewrite->daddr, pkt->v6),
-		.ports = checksum_delta((__u32)key->sport + ((__u32)key->dport << 16),
-					(__u32)rewrite->sport + ((__u32)rewrite->dport << 16)),
+		.pseudo = flow->sum_addresses ^ turn,
+		.ports = flow->sum_ports ^ turn,
 	};
 	__be16 *ports;
 

@@ -3,8 +3,8 @@
  * The sweep: ends flows that were silent for their state's timeout, and uncounts those of killed
  * backends.
  *
- * Owns: lb_timer, lb_meta.sweep_next and swept_at. At most SWEEP_RECORDS a tick: a million records
- * take five seconds.
+ * Owns: lb_timer, lb_meta.sweep_next and swept_at. At most SWEEP_RECORDS a tick: the records of a
+ * million flows take seven seconds.
  * May know: flow.h.
  */
 #ifndef LB_SWEEP_H
@@ -13,6 +13,7 @@
 #include "flow.h"
 
 #define SWEEP_RECORDS  2048
+#define SWEEP_MOST     (1U << 22) /* of one loop; the kernel allows twice that (BPF_MAX_LOOPS) */
 #define SWEEP_EVERY_NS 10000000ULL
 #define CLOCK_MONO     1 /* CLOCK_MONOTONIC; <time.h> is not for BPF */
 
@@ -30,7 +31,6 @@ struct {
 struct sweep {
 	__u32 now;   /* ticks */
 	__u32 start; /* record to look at first */
-	__u32 limit; /* records that were handed out */
 };
 
 /*
@@ -61,16 +61,14 @@ static __always_inline bool backend_killed(const struct lb_flow *flow)
 }
 
 /* A source port that may still have packets under way is kept from the next flow for a while. */
-static __always_inline bool sweep_rest(struct lb_flow *flow, __u32 record, __u64 word, __u32 now)
+static __always_inline bool sweep_rest(struct lb_flow *flow, __u64 word, __u32 now)
 {
 	__u32 state = LB_FLOW_STATE(word);
 
 	if (!flow->snat || state == LB_FLOW_CLOSING || state == LB_FLOW_RESTING)
 		return false;
-	if (flow_move(flow, word, LB_FLOW_RESTING, 0)) {
+	if (flow_move(flow, word, LB_FLOW_RESTING, 0))
 		WRITE_ONCE(flow->seen, now);
-		flow_unindex(flow, record, word, false);
-	}
 	return true;
 }
 
@@ -80,7 +78,7 @@ static __always_inline void sweep_end(struct lb_flow *flow, __u32 record, __u64 
 	__u32 backend = flow->backend;
 	bool unanswered = state == LB_FLOW_SYN && flow_is_two_way(flow);
 
-	if (!sweep_rest(flow, record, word, now) && !flow_release(record, flow, word))
+	if (!sweep_rest(flow, word, now) && !flow_release(record, flow, word))
 		return;
 	if (unanswered)
 		live_failed(backend);
@@ -105,7 +103,7 @@ static __always_inline __u32 sweep_record_at(const struct sweep *sweep, __u32 i)
 {
 	__u32 record = sweep->start + i;
 
-	return record < sweep->limit ? record : record - sweep->limit;
+	return record < LB_RECORDS(max_flows) ? record : record - LB_RECORDS(max_flows);
 }
 
 /* bpf_loop */
@@ -127,12 +125,11 @@ static __always_inline int sweep_some(__u32 most)
 
 	if (!meta)
 		return -1;
-	sweep.limit = READ_ONCE(meta->fresh);
 	sweep.start = READ_ONCE(meta->sweep_next);
-	if (sweep.start >= sweep.limit)
+	if (sweep.start >= LB_RECORDS(max_flows))
 		sweep.start = 0;
-	if (most > sweep.limit)
-		most = sweep.limit;
+	if (most > LB_RECORDS(max_flows))
+		most = LB_RECORDS(max_flows);
 	bpf_loop(most, sweep_step, &sweep, 0);
 	WRITE_ONCE(meta->sweep_next, sweep_record_at(&sweep, most));
 	WRITE_ONCE(meta->swept_ticks, sweep.now);

@@ -15,9 +15,9 @@
 
 /* Changed when flow records, the index or ids change: pinned state of another number is not
  * adopted. */
-#define LB_FLOW_ABI 2
+#define LB_FLOW_ABI 3
 /* Changed when anything else here changes: those maps are rebuilt from the configuration. */
-#define LB_CTL_ABI 2
+#define LB_CTL_ABI 3
 
 #define LB_META_MAGIC 0x6c62643aU /* "lbd:" */
 #define LB_HASH_KEYS  12
@@ -27,13 +27,14 @@
 #define LB_MAX_LISTENERS 8192	    /* entries of lb_services: addresses, with and without ports */
 #define LB_MAX_POOLS	 4096	    /* ids 1..LB_MAX_POOLS - 1 */
 #define LB_MAX_BACKENDS	 65536	    /* ids 1..LB_MAX_BACKENDS - 1; 0 is "none" */
-#define LB_MAX_SLOTS	 (1U << 20) /* backend ids in the arena shared by all pools' tables */
+#define LB_MAX_SLOTS	 (1U << 22) /* backend ids in the arena shared by all pools' tables */
 #define LB_DEFAULT_FLOWS 1000000    /* flow records */
 #define LB_MAX_FLOWS	 (1U << 23)
 #define LB_MAX_TABLE	 65521 /* slots of one pool's table */
 #define LB_LEAST_EXACT	 256   /* least-connections looks at every member up to this many */
 #define LB_NAME_LEN	 64    /* object names with their NUL */
 #define LB_MAX_SNAT	 1024  /* source addresses of snat services; rows 1..LB_MAX_SNAT - 1 */
+#define LB_MAX_VIPS	 8192  /* addresses of services; rows 1..LB_MAX_VIPS - 1 */
 #define LB_MAX_PREFIXES	 65536 /* allow and deny prefixes of all services */
 #define LB_HEAD_LEN	 128   /* bytes kept of the last packet of a verdict */
 
@@ -99,6 +100,8 @@ struct lb_service {
 	__u8 pad;
 	__u16 snat; /* first of its rows in lb_snat */
 	__u16 n_snat;
+	__u16 vip; /* row of lb_vips with the key's address */
+	__u16 pad2;
 	__u32 rate_new;		/* new flows a source may open in rate_ticks; 0: any number */
 	__u32 rate_ticks;	/* ticks of the kernel, see lb_meta */
 	char name[LB_NAME_LEN]; /* for people and for adoption after a restart */
@@ -112,7 +115,11 @@ struct lb_service {
  * set before a service or backend is written, and cleared when no end needs them any more.
  */
 #define LB_ENDS_BITS  (1U << 19)
-#define LB_ENDS_WORDS (LB_ENDS_BITS / 64)
+#define LB_ENDS_WORDS (LB_ENDS_BITS / 64) /* a power of two */
+
+/* ---- lb_vips: mmapable array, row -> lb_ip -------------------------------------------------- */
+
+/* Flow records name the address that their client knows by its row, which keeps it for ever. */
 
 /* ---- lb_snat: mmapable array, row -> lb_snat ------------------------------------------------ */
 
@@ -161,6 +168,27 @@ struct lb_slot_line {
 	__u16 id[4];
 };
 
+/* ---- Next hops; lb_ways: mmapable array, row -> lb_hop -------------------------------------- */
+
+/*
+ * A cached bpf_fib_lookup. Good while it is under a second old and not older than
+ * lb_meta.hops_changed. The one towards a backend is in its row. Clients are many and their
+ * gateways few, so that a flow record names a row of lb_ways: a row keeps what it says for as long
+ * as a record may believe it, two seconds after it was last asked for.
+ */
+struct lb_hop {
+	__u8 dmac[6];
+	__u8 smac[6];
+	__u32 ifindex;	/* 0: unknown */
+	__u32 asked_at; /* ticks */
+	__u16 mtu;	/* of the route, at most 65535 */
+	__u16 pad;
+	__u32 sequence; /* odd while it is written */
+	__u32 pad2;
+};
+
+#define LB_WAYS 4096
+
 /* ---- lb_backends: mmapable array, backend id -> lb_backend -------------------------------- */
 
 #define LB_BACKEND_USED	     (1U << 0) /* the id names a backend of the configuration */
@@ -172,12 +200,15 @@ struct lb_backend {
 	struct lb_ip addr;
 	__be16 port; /* 0: the service's own port */
 	__u16 zone;
-	__u32 flags;	     /* LB_BACKEND_*; one aligned store */
-	__u32 pool;	     /* pool id; identity is (pool name, addr, port) */
-	__u32 weight;	     /* 0..256 */
+	__u32 flags;	   /* LB_BACKEND_*; one aligned store */
+	__u32 pool;	   /* pool id; identity is (pool name, addr, port) */
+	__u32 weight;	   /* 0..256 */
+	struct lb_hop hop; /* written by BPF only; all else by the daemon only */
+	/* Second cache line. */
 	__u64 removed_at;    /* tombstones */
 	struct lb_ip source; /* ours on the way to it: the outer source of tunnels; 0: none known */
 	char name[LB_NAME_LEN];
+	__u64 pad[5]; /* to whole cache lines */
 };
 
 /* ---- lb_live: mmapable array, backend id -> lb_live --------------------------------------- */
@@ -206,11 +237,11 @@ struct lb_live {
 	__u64 pad_proxy[2];
 };
 
-/* ---- lb_index: mmapable array of buckets ---------------------------------------------------- */
+/* ---- Keys ----------------------------------------------------------------------------------- */
 
 /*
- * The packet as it arrives: source and destination of the frame on the wire. Every two-way flow
- * has two entries, one per direction, which name the same record.
+ * The packet as it arrives: source and destination of the frame on the wire. A two-way flow has
+ * two, one for each direction.
  */
 struct lb_flow_key {
 	struct lb_ip saddr;
@@ -222,10 +253,13 @@ struct lb_flow_key {
 	__u8 pad;
 };
 
+/* ---- lb_index: mmapable array of buckets ---------------------------------------------------- */
+
 /*
- * A cache line of eight entries. The hash of a key (bpf/hash.h) gives two buckets and a tag; an
- * entry lies in one of them. An entry is {tag:16 | generation:24 | record + 1:24}, 0 is free. What
- * it names is known only when the key was compared with the record's.
+ * The way from a reply to its flow: a cache line of eight entries. The hash of a reply's key
+ * (bpf/hash.h) gives two buckets and a tag; an entry lies in one of them. An entry is {tag:16 |
+ * generation:24 | record + 1:24}, 0 is free. What it names is known only when the key was compared
+ * with the record's.
  */
 #define LB_BUCKET_ENTRIES 8
 
@@ -241,13 +275,23 @@ struct lb_bucket {
 	((__u64)(__u16)(tag) << 48 | (__u64)((generation)&0xffffff) << LB_ENTRY_RECORD_BITS | \
 	 ((record) + 1))
 
-/* Three buckets for eight flows: two thirds full with a full table. */
-#define LB_BUCKETS(max_flows) ((max_flows) / 8 * 3 + 3)
+/* A bucket for four flows: half full with a full table, so that no two buckets are. */
+#define LB_BUCKETS(max_flows) ((max_flows) / 4 + 4)
 
-/* Inserting is serial by key: locks by hash, held for one insertion. */
-#define LB_INDEX_LOCKS 4096
+/* Opening flows is serial by key: locks by hash, held for one step. */
+#define LB_LOCKS 4096
 
 /* ---- lb_flows: mmapable array, record -> lb_flow ------------------------------------------ */
+
+/*
+ * Records stand in sets of four. The hash of what its client sends gives a flow a row of sets; it
+ * lives in the first of them that had a free record when it was opened, which is the first one, its
+ * home, for nine of ten flows of a full table. Three records for two flows.
+ */
+#define LB_SET_RECORDS	      4
+#define LB_SET_TURNS	      12 /* sets that a flow may live in: all are full for one of ten million */
+#define LB_SETS(max_flows)    ((max_flows)*3ULL / (2 * LB_SET_RECORDS) + LB_SET_TURNS)
+#define LB_RECORDS(max_flows) ((__u32)(LB_SETS(max_flows) * LB_SET_RECORDS))
 
 /*
  * TCP as both directions tell it. One function in bpf/flow.h moves it.
@@ -289,51 +333,37 @@ enum lb_flow_state {
 #define LB_FLOW_GENERATION(word) ((__u32)((word) >> 32))
 
 /*
- * Where the packets of one direction go: a cached bpf_fib_lookup. Good while it is under a second
- * old and not older than lb_meta.hops_changed.
+ * One cache line. Addresses that many flows share are named: the service's by its row of lb_vips,
+ * the backend's by its id, which keeps address and port while a record names it.
  */
-struct lb_hop {
-	__u8 dmac[6];
-	__u8 smac[6];
-	__u32 ifindex;	/* 0: unknown */
-	__u16 asked_at; /* ticks >> LB_HOP_SHIFT, low 16 bits */
-	__u16 mtu;	/* of the route, at most 65535 */
-};
-
-#define LB_HOP_SHIFT 2
-
 struct lb_flow {
 	__u64 word;    /* state word, see above */
 	__u32 seen;    /* ticks at the last packet, low 32 bits */
-	__u16 backend; /* id */
+	__u16 backend; /* id; its port is the backend's own, or vip_port */
 	__u16 service; /* id */
 	struct lb_ip client;
-	struct lb_ip vip;
 	__be16 client_port;
 	__be16 vip_port;
-	__be16 backend_port;
 	__be16 source_port; /* what the backend sees: the client's, but with snat */
+	__u16 vip;	    /* row of lb_vips */
+	__u16 snat;	    /* row of lb_snat, 0: none */
 	__u16 zone;
 	__u8 proto;
-	__u8 forward; /* enum lb_forward */
-	__u16 snat;   /* row of lb_snat, 0: none */
-	__u16 pad;
-	/* Second cache line. */
-	struct lb_ip backend_addr;
-	struct lb_hop to_backend;
-	struct lb_hop to_client;
+	__u8 forward;	  /* enum lb_forward */
+	__u16 way;	  /* to the client: row of lb_ways, 0: not known */
+	__u32 way_asked;  /* ticks when it was asked for */
 	__u32 seq_client; /* next sequence number expected from each side: RST must fit */
 	__u32 seq_backend;
+	/* What a checksum grows by on the way to the backend of a two-way flow (RFC 1624). */
+	__u16 sum_addresses;
+	__u16 sum_ports;
 };
 
-/* ---- lb_free: array of __u64, records given back, oldest first ----------------------------- */
+/* ---- lb_crowds: mmapable array of __u64, eight sets each ------------------------------------- */
 
-/*
- * A ring of max_flows cells between lb_meta.free_head and free_tail, which only grow. The cell of
- * a ticket is {low 32 bits of ticket + 1 : 32 | record : 32}: full when its ticket fits. A kernel
- * queue would do, but programs of type syscall may use one from Linux 6.9 on only.
- */
-#define LB_FREE_CELL(ticket, record) (((__u64)((__u32)(ticket) + 1) << 32) | (__u32)(record))
+/* How many flows live elsewhere because this set, their home, was full: a byte for each set. */
+#define LB_CROWDS(max_flows) ((__u32)(LB_SETS(max_flows) / 8 + 1))
+#define LB_CROWD_MOST	     200
 
 /* ---- lb_kills: mmapable array of __u64, flows that the daemon wants ended -------------------- */
 
@@ -344,9 +374,9 @@ struct lb_flow {
 /* ---- lb_half: array of __u64, half-open flows, oldest first --------------------------------- */
 
 /*
- * A ring like lb_free: who opens a flow puts {generation:32 | record:32} at lb_meta.half_tail and
- * ends the half-open flow it finds there. So no more than the ring holds are half-open, and a flood
- * ends its own flows first.
+ * A ring: who opens a flow puts {generation:32 | record:32} at lb_meta.half_tail, which only grows,
+ * and ends the half-open flow it finds there. So no more than the ring holds are half-open, and a
+ * flood ends its own flows first.
  */
 #define LB_HALF_FLOWS(max_flows) ((max_flows) / 4 + 1)
 
@@ -387,20 +417,14 @@ struct lb_meta {
 	__u64 heartbeat_at;	       /* daemon, CLOCK_MONOTONIC ns */
 	__u64 swept_at;		       /* BPF: end of the last sweep tick, CLOCK_MONOTONIC ns */
 	__u64 live_flows;	       /* BPF: records in use */
-	__u32 fresh;		       /* BPF: records [0, fresh) were handed out at least once */
 	__u32 sweep_next;	       /* BPF: where the next tick starts */
 	__u32 hops_changed;	       /* ticks: cached hops asked before this are asked again */
 	__u32 swept_ticks;	       /* BPF: ticks at swept_at */
 	__u32 tick_ns;		       /* length of a tick: the kernel's jiffies, measured once */
-	__u32 hop_ttl;		       /* a second in ticks >> LB_HOP_SHIFT */
 	__u32 second;		       /* a second in ticks */
-	__u32 n_buckets;	       /* LB_BUCKETS(max_flows) */
 	__u32 timeout[LB_FLOW_STATES]; /* ticks a record in this state may be idle; 0: for ever */
-	__u32 pad;
 	__u64 hash_keys[LB_HASH_KEYS]; /* secret and odd; for ever: the index depends on them */
 	char build[LB_NAME_LEN];
-	__u64 free_head; /* BPF: tickets of lb_free */
-	__u64 free_tail; /* BPF */
 	__u64 half_tail; /* BPF: tickets of lb_half */
 };
 
@@ -429,12 +453,11 @@ struct lb_head {
 
 /* What would become of a packet: what a dry run says of it. Zeroed before the run. */
 struct lb_trace {
-	__u32 done;	   /* 1: the rest is filled */
-	__u32 verdict;	   /* LB_V_* */
-	__u32 from_client; /* which end of the flow sent it */
-	__s32 hop_error;   /* BPF_FIB_LKUP_RET_*; 0 with a next hop */
-	struct lb_hop hop; /* ifindex 0: none was asked for */
-	__u32 pad;
+	__u32 done;	     /* 1: the rest is filled */
+	__u32 verdict;	     /* LB_V_* */
+	__u32 from_client;   /* which end of the flow sent it */
+	__s32 hop_error;     /* BPF_FIB_LKUP_RET_*; 0 with a next hop */
+	struct lb_hop hop;   /* ifindex 0: none was asked for */
 	struct lb_flow flow; /* word 0: none; rehearsed ones have generation 0 */
 };
 
@@ -500,15 +523,16 @@ enum lb_verdict {
 };
 
 _Static_assert(sizeof(struct lb_service_key) == 24, "no hidden padding");
-_Static_assert(sizeof(struct lb_service) == 92, "no hidden padding");
+_Static_assert(sizeof(struct lb_service) == 96, "no hidden padding");
 _Static_assert(sizeof(struct lb_pool) == 96, "no hidden padding");
 _Static_assert(sizeof(struct lb_slot_line) == 8, "one array element");
-_Static_assert(sizeof(struct lb_backend) == 120, "no hidden padding");
+_Static_assert(sizeof(struct lb_backend) == 192, "three cache lines");
 _Static_assert(sizeof(struct lb_live) == 128, "two cache lines");
 _Static_assert(sizeof(struct lb_bucket) == 64, "one cache line");
 _Static_assert(sizeof(struct lb_flow_key) == 40, "no hidden padding");
-_Static_assert(sizeof(struct lb_flow) == 128, "two cache lines");
-_Static_assert(sizeof(struct lb_trace) == 168, "no hidden padding");
+_Static_assert(sizeof(struct lb_flow) == 64, "one cache line");
+_Static_assert(sizeof(struct lb_hop) == 32, "half a cache line");
+_Static_assert(sizeof(struct lb_trace) == 112, "no hidden padding");
 _Static_assert(sizeof(struct lb_traffic) == 40, "no hidden padding");
 
 #endif

@@ -236,7 +236,7 @@ void conv_open(struct conv *conv)
 
 struct lb_flow *conv_flow(const struct conv *conv)
 {
-	for (uint32_t i = 0; i < world.meta->fresh && i < world.max_flows; i++) {
+	for (uint32_t i = 0; i < world.n_records; i++) {
 		struct lb_flow *flow = &world.flows[i];
 
 		if (LB_FLOW_STATE(flow->word) > LB_FLOW_CLAIMED &&

@@ -25,10 +25,12 @@ static struct lb_sweep *sweep;
 
 static void set_sizes(struct bpf_object *object, uint32_t max_flows)
 {
-	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "lb_flows"), max_flows);
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "lb_flows"),
+				 LB_RECORDS(max_flows));
 	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "lb_index"),
 				 LB_BUCKETS(max_flows));
-	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "lb_free"), max_flows);
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "lb_crowds"),
+				 LB_CROWDS(max_flows));
 	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "lb_half"),
 				 LB_HALF_FLOWS(max_flows));
 }

@@ -29,8 +29,6 @@ struct runner {
 
 /* <step>: rounds begin together on both CPUs. */
 void race(int (*each)(struct runner *, uint32_t), uint32_t rounds, bool step);
-/* No record is lost, and none was given back twice: the ring and the unused end hold each once. */
-void race_expect_every_record_back(void);
 void race_expect_no_lock_held(void);
 
 #endif

@@ -182,8 +182,8 @@ uint16_t talk_syn_anywhere(struct talk *talk)
 	flow = talk_flow(talk);
 	if (!flow)
 		run_fail("a new flow is not in the index");
-	talk->backend = ntohl(flow->backend_addr.w[3]);
-	talk->backend_port = ntohs(flow->backend_port);
+	talk->backend = ntohl(world.backends[flow->backend].addr.w[3]);
+	talk->backend_port = ntohs(world.backends[flow->backend].port);
 	expect_outcome(talk, BY_CLIENT, &segment, &sent);
 	talk->seq_client++;
 	return flow->backend;
@@ -200,16 +200,16 @@ static bool is_flow_of(const struct lb_flow *flow, const struct talk *talk)
 	       flow->client_port == htons(talk->client_port) &&
 	       flow->vip_port == htons(talk->vip_port) && flow->proto == LB_PROTO_TCP &&
 	       memcmp(&flow->client, &client, sizeof(client)) == 0 &&
-	       memcmp(&flow->vip, &vip, sizeof(vip)) == 0;
+	       memcmp(&world.vips[flow->vip], &vip, sizeof(vip)) == 0;
 }
 
-/* Both entries of nat: a record that is being opened is none yet. */
+/* Replies find it too: a record that is being opened is none yet. */
 struct lb_flow *talk_flow(const struct talk *talk)
 {
-	for (uint32_t i = 0; i < world.meta->fresh && i < world.max_flows; i++) {
+	for (uint32_t i = 0; i < world.n_records; i++) {
 		struct lb_flow *flow = &world.flows[i];
 
-		if (is_flow_of(flow, talk) && world_entries_of(flow) >= 2)
+		if (is_flow_of(flow, talk) && world_entries_of(flow) >= 1)
 			return flow;
 	}
 	return NULL;
@@ -246,4 +246,11 @@ void expect_no_flow(void)
 	if (world.meta->live_flows || entries)
 		run_fail("expected nothing left; got %llu records, %u index entries",
 			 world.meta->live_flows, entries);
+	for (uint32_t i = 0; i < world.n_records; i++)
+		if (LB_FLOW_STATE(world.flows[i].word) != LB_FLOW_FREE)
+			run_fail("record %u is not free", i);
+	for (uint32_t i = 0; i < LB_CROWDS(world.max_flows); i++)
+		if (world.crowds[i])
+			run_fail("sets %u to %u: 0x%lx say that flows live elsewhere", i * 8,
+				 i * 8 + 7, world.crowds[i]);
 }

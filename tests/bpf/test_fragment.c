@@ -17,7 +17,7 @@ static struct conv begin(void **state, const struct mode *mode, const char *what
 	/* What is known of fragments stays, and must not be taken for this row's. */
 	world_reset(state);
 	generation += 8;
-	for (uint32_t i = 0; i < world.max_flows; i++)
+	for (uint32_t i = 0; i < world.n_records; i++)
 		world.flows[i].word = generation << 32;
 	run_row("%s, %s", mode->name, what);
 	return conv_of(mode);

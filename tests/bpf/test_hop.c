@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Next hops: kept in the flow for a second, asked again when they may have changed. */
+/* Next hops: kept for a second, asked again when they may have changed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 #define COUNT(rows) (sizeof(rows) / sizeof(*(rows)))
 #define NS_PER_S    1000000000LL
-/* A kept hop is good for 992 ms: a test that took longer than this knows nothing of it. */
+/* A kept hop is good for a second: a test that took longer than this knows nothing of it. */
 #define IN_TIME_NS 500000000LL
 #define ATTEMPTS   20
 
@@ -24,17 +24,14 @@ static int64_t now_ns(void)
 	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
-/* Marks both hops that the flow keeps: what leaves shows whether it was asked or taken from there.
- */
+/* Marks both hops that are kept: what leaves shows whether it was asked or taken from there. */
 static struct talk open_and_mark(void)
 {
 	struct talk talk = talk_of(CLIENT_PORT);
-	struct lb_flow *flow;
 
 	talk_open(&talk);
-	flow = talk_flow(&talk);
-	memcpy(flow->to_backend.dmac, marked, sizeof(marked));
-	memcpy(flow->to_client.dmac, marked, sizeof(marked));
+	memcpy(world.backends[1].hop.dmac, marked, sizeof(marked));
+	memcpy(world.ways[talk_flow(&talk)->way].dmac, marked, sizeof(marked));
 	return talk;
 }
 
@@ -71,20 +68,21 @@ static void hop_is_asked_once_a_second(void **state)
 		run_fail("a hop that was good was asked again");
 }
 
-enum reason { OLD, ROUTES_CHANGED, FLOW_SILENT, NOT_KNOWN };
+enum reason { OLD, ROUTES_CHANGED, BEING_WRITTEN, NOT_KNOWN };
 
 static void make_doubtful(struct lb_flow *flow, enum reason reason)
 {
 	if (reason == OLD) {
-		flow->to_backend.asked_at -= world.meta->hop_ttl;
-		flow->to_client.asked_at -= world.meta->hop_ttl;
+		world.backends[1].hop.asked_at -= world.second;
+		flow->way_asked -= world.second;
 	} else if (reason == ROUTES_CHANGED) {
 		world.meta->hops_changed = flow->seen; /* the kernel's own clock */
-	} else if (reason == FLOW_SILENT) {
-		flow->seen -= world.second;
+	} else if (reason == BEING_WRITTEN) {
+		world.backends[1].hop.sequence |= 1;
+		world.ways[flow->way].sequence |= 1;
 	} else {
-		flow->to_backend.ifindex = 0;
-		flow->to_client.ifindex = 0;
+		world.backends[1].hop.ifindex = 0;
+		flow->way = 0;
 	}
 }
 
@@ -96,7 +94,7 @@ static void doubtful_hop_is_asked_again_in_both_directions(void **state)
 	} rows[] = {
 		{"a second old", OLD},
 		{"older than the last change of routes", ROUTES_CHANGED},
-		{"the flow was silent for a second", FLOW_SILENT},
+		{"written by another CPU at this moment", BEING_WRITTEN},
 		{"not known", NOT_KNOWN},
 	};
 
@@ -144,27 +142,28 @@ static void neighbour_that_becomes_known_is_used_at_once(void **state)
 	expect_equal(memcmp(sent.out.bytes, marked, sizeof(marked)), 0);
 }
 
-static void record_keeps_where_both_directions_go(void **state)
+static void expect_hop(const struct lb_hop *kept, uint32_t to, uint16_t mtu)
+{
+	struct hop hop;
+
+	place_hop(to, &hop);
+	expect_equal(kept->ifindex, hop.ifindex);
+	expect_equal(kept->mtu, mtu);
+	expect_equal(memcmp(kept->dmac, hop.dmac, 6), 0);
+	expect_equal(memcmp(kept->smac, hop.smac, 6), 0);
+}
+
+static void where_both_directions_go_is_kept(void **state)
 {
 	struct talk talk = talk_of(CLIENT_PORT);
-	const struct lb_flow *flow;
-	struct hop hop;
 
 	(void)state;
 	run_row("a narrow route out, the device's MTU back");
 	world_backend(1, NET_NARROW + 1, BACKEND_PORT, 1, ELIGIBLE);
 	talk.backend = NET_NARROW + 1;
 	talk_open(&talk);
-	flow = talk_flow(&talk);
-	place_hop(NET_NARROW + 1, &hop);
-	expect_equal(flow->to_backend.ifindex, hop.ifindex);
-	expect_equal(flow->to_backend.mtu, NARROW_MTU);
-	expect_equal(memcmp(flow->to_backend.dmac, hop.dmac, 6), 0);
-	expect_equal(memcmp(flow->to_backend.smac, hop.smac, 6), 0);
-	place_hop(CLIENT, &hop);
-	expect_equal(flow->to_client.ifindex, hop.ifindex);
-	expect_equal(flow->to_client.mtu, 1500);
-	expect_equal(memcmp(flow->to_client.dmac, hop.dmac, 6), 0);
+	expect_hop(&world.backends[1].hop, NET_NARROW + 1, NARROW_MTU);
+	expect_hop(&world.ways[talk_flow(&talk)->way], CLIENT, 1500);
 }
 
 int main(int argc, char **argv)
@@ -173,7 +172,7 @@ int main(int argc, char **argv)
 		TEST(hop_is_asked_once_a_second),
 		TEST(doubtful_hop_is_asked_again_in_both_directions),
 		TEST(neighbour_that_becomes_known_is_used_at_once),
-		TEST(record_keeps_where_both_directions_go),
+		TEST(where_both_directions_go_is_kept),
 	};
 
 	(void)argc;

@@ -126,7 +126,7 @@ static void exhausted_ports_are_refused_and_leave_nothing(void **state)
 		run_expect_verdict(&sent, &in, LB_V_SNAT_EXHAUSTED);
 		run_expect_way(&sent, &in, WAY_SAME);
 		expect_equal(world.meta->live_flows, 3);
-		expect_equal(world_index_count(), 6);
+		expect_equal(world_index_count(), 3);
 		expect_equal(world.live[1].pending_in - world.live[1].pending_out, 3);
 	}
 }

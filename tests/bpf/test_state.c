@@ -268,7 +268,7 @@ static void syn_again_is_the_same_flow_until_it_is_over(void **state)
 		expect_live(1, &counts);
 		expect_equal(generation(&talk) != before, rows[i].is_new);
 		expect_equal(world.meta->live_flows, 1);
-		expect_equal(world_index_count(), 2);
+		expect_equal(world_index_count(), 1);
 	}
 }
 

@@ -27,13 +27,18 @@ static void open_all(void)
 /* The record of every third flow becomes old. */
 static void age_some(void)
 {
-	for (uint32_t i = 0; i < FLOWS; i += 3)
-		world.flows[i].seen -= world_ticks(100000000000ULL);
+	uint32_t flows = 0;
+
+	for (uint32_t i = 0; i < world.n_records; i++) {
+		if (world.flows[i].word && flows++ % 3 == 0)
+			world.flows[i].seen -= world_ticks(100000000000ULL);
+	}
 }
 
 static void one_run_looks_at_every_record_once(void **state)
 {
-	static const uint32_t starts[] = {0, 1, 2500, FLOWS - 1, FLOWS, FLOWS + 1, 0xffffffff};
+	const uint32_t starts[] = {
+		0, 1, 2500, world.n_records - 1, world.n_records, world.n_records + 1, 0xffffffff};
 
 	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
 		uint64_t before;
@@ -60,7 +65,6 @@ static void sweep_of_an_unused_table_does_nothing(void **state)
 	world_timeouts(1);
 	world_sweep();
 	expect_no_flow();
-	expect_equal(world.meta->free_tail, 0);
 }
 
 /* The last test: nothing stops the timer but the end of its map. */

@@ -26,20 +26,20 @@ static void end_all(void)
 /* Fills the table with flows whose records are all different. */
 static void fill(struct talk talks[static FLOWS])
 {
-	uint64_t seen = 0;
+	bool seen[LB_RECORDS(FLOWS)] = {false};
 
 	for (uint16_t i = 0; i < FLOWS; i++) {
-		uint64_t record;
+		size_t record;
 
 		talks[i] = talk_of(FIRST_PORT + i);
 		talk_open(&talks[i]);
-		record = (uint64_t)(talk_flow(&talks[i]) - world.flows);
-		if (seen & 1ULL << record)
-			run_fail("record %lu was given to two flows", record);
-		seen |= 1ULL << record;
+		record = (size_t)(talk_flow(&talks[i]) - world.flows);
+		if (seen[record])
+			run_fail("record %zu was given to two flows", record);
+		seen[record] = true;
 	}
 	expect_equal(world.meta->live_flows, FLOWS);
-	expect_equal(world_index_count(), 2 * FLOWS);
+	expect_equal(world_index_count(), FLOWS);
 }
 
 static void full_table_refuses_and_forwards_what_it_knows(void **state)
@@ -73,7 +73,6 @@ static void records_come_back_however_flows_end(void **state)
 
 		run_row("round %d", round);
 		fill(talks);
-		/* The ring of free records is empty, but its cells hold what was in them once. */
 		late = talk_of(CLIENT_PORT);
 		talk_say(&late, BY_CLIENT, SYN, 0, LB_V_TABLE_FULL);
 		for (int i = 0; i < FLOWS; i += round + 1)
@@ -103,87 +102,146 @@ static void one_record_given_back_is_room_for_one(void **state)
 	talk_say(&late, BY_CLIENT, SYN, 0, LB_V_TABLE_FULL);
 }
 
+/* ---- Sets ----------------------------------------------------------------------------------- */
+
+/* Where the flow of the talk lives with nobody else there. */
+static uint32_t home_of(const struct talk *like)
+{
+	struct talk talk = *like;
+
+	talk_say(&talk, BY_CLIENT, SYN, 0, LB_V_FORWARDED_NEW);
+	return (uint32_t)(talk_flow(&talk) - world.flows) / LB_SET_RECORDS;
+}
+
+/* A record that is another's, whoever that is. */
+static void occupy(uint32_t record)
+{
+	world.flows[record].word = 1ULL << 32 | LB_FLOW_OPEN;
+}
+
+static uint64_t crowd_of(uint32_t set)
+{
+	return world.crowds[set / 8] >> set % 8 * 8 & 0xff;
+}
+
+static void flow_whose_home_is_full_lives_elsewhere(void **state)
+{
+	struct talk talk = talk_of(CLIENT_PORT);
+	struct talk stranger = talk_of(CLIENT_PORT);
+	uint32_t home = home_of(&talk);
+	const struct lb_flow *flow;
+
+	world_reset(state);
+	run_row("four others at home");
+	for (uint32_t i = 0; i < LB_SET_RECORDS; i++)
+		occupy(home * LB_SET_RECORDS + i);
+	talk_open(&talk);
+	flow = talk_flow(&talk);
+	if ((flow - world.flows) / LB_SET_RECORDS == home)
+		run_fail("it took another's record");
+	expect_equal(crowd_of(home), 1);
+	run_row("home is free again, and it is found all the same");
+	memset(&world.flows[home * LB_SET_RECORDS], 0, LB_SET_RECORDS * sizeof(*flow));
+	talk_say(&talk, BY_CLIENT, ACK, 9, LB_V_FORWARDED);
+	talk_say(&talk, BY_BACKEND, ACK, 9, LB_V_REPLIED);
+	run_row("a SYN of the same client is none of a new flow");
+	talk_say(&stranger, BY_CLIENT, SYN, 0, LB_V_FORWARDED);
+	expect_equal(world.meta->live_flows, 1);
+	run_row("and ends");
+	end_all();
+	expect_no_flow();
+	expect_live(1, &(struct counts){1, 1, 1, 1, 0});
+}
+
+static void flow_without_a_free_record_in_its_sets_is_refused(void **state)
+{
+	struct talk talk = talk_of(CLIENT_PORT);
+	uint32_t home = home_of(&talk);
+
+	world_reset(state);
+	run_row("every record is another's");
+	for (uint32_t i = 0; i < world.n_records; i++)
+		occupy(i);
+	talk_say(&talk, BY_CLIENT, SYN, 0, LB_V_TABLE_FULL);
+	expect_equal(world.meta->live_flows, 0);
+	expect_equal(crowd_of(home), 0);
+	expect_equal(world.live[1].pending_in, 0);
+	run_row("but one at home");
+	world.flows[home * LB_SET_RECORDS + 3].word = 0;
+	talk = talk_of(CLIENT_PORT);
+	talk_say(&talk, BY_CLIENT, SYN, 0, LB_V_FORWARDED_NEW);
+	expect_equal(talk_flow(&talk) - world.flows, home * LB_SET_RECORDS + 3);
+	expect_equal(crowd_of(home), 0);
+}
+
+/* Another CPU takes it at this moment, or takes it apart. */
+static void key_that_another_cpu_opens_is_not_opened_twice(void **state)
+{
+	struct talk talk = talk_of(CLIENT_PORT);
+	struct lb_flow *flow;
+
+	(void)state;
+	run_row("its record is claimed");
+	talk_open(&talk);
+	flow = talk_flow(&talk);
+	flow->word = (flow->word & ~0xffULL) | LB_FLOW_CLAIMED;
+	talk = talk_of(CLIENT_PORT);
+	talk_say(&talk, BY_CLIENT, SYN, 0, LB_V_BAD_STATE);
+	expect_equal(world.meta->live_flows, 1);
+	expect_equal(world_index_count(), 1);
+}
+
 /* ---- Entries ------------------------------------------------------------------------------- */
 
-/* Where the entries of a talk lie. */
-struct places {
-	__u64 *reverse; /* the one inserted first */
-	__u64 *forward;
-};
-
-static __u64 *entry_of(uint32_t record, uint32_t nth)
+static __u64 *entry_of(uint32_t record)
 {
 	for (uint32_t i = 0; i < world.n_buckets; i++)
 		for (uint32_t k = 0; k < LB_BUCKET_ENTRIES; k++) {
 			__u64 *entry = &world.buckets[i].entry[k];
 
-			if (*entry && LB_ENTRY_RECORD(*entry) == record && !nth--)
+			if (*entry && LB_ENTRY_RECORD(*entry) == record)
 				return entry;
 		}
 	return NULL;
 }
 
-/* Opens the flow and says where its two entries are; which is which is told by taking one away. */
-static struct places open_and_look(struct talk *talk)
+/* Opens the flow and says where the entry is that replies find. */
+static __u64 *open_and_look(struct talk *talk)
 {
-	struct segment probe;
-	struct places places;
-	struct frame in;
-	struct sent sent;
-	uint32_t record;
-	uint64_t kept;
+	__u64 *entry;
 
 	talk_open(talk);
-	record = (uint32_t)(talk_flow(talk) - world.flows);
-	places.forward = entry_of(record, 0);
-	places.reverse = entry_of(record, 1);
-	if (!places.forward || !places.reverse)
-		run_fail("the flow has no two entries");
-	kept = *places.forward;
-	*places.forward = 0;
-	probe = talk_segment(talk, BY_CLIENT, ACK, 0);
-	frame_build(&in, &probe);
-	run_frame(&in, CLIENT_SIDE, &sent);
-	*places.forward = kept;
-	if (sent.verdict == LB_V_FORWARDED)
-		places = (struct places){.reverse = places.forward, .forward = places.reverse};
-	return places;
+	entry = entry_of((uint32_t)(talk_flow(talk) - world.flows));
+	if (!entry)
+		run_fail("the flow has no entry");
+	return entry;
 }
 
 /* An entry that no key fits: tags are odd. */
 #define NOBODY LB_ENTRY(2, 1, 1)
 
-static void crowd(const struct places *free, uint32_t room)
-{
-	for (uint32_t i = 0; i < world.n_buckets; i++)
-		for (uint32_t k = 0; k < LB_BUCKET_ENTRIES; k++)
-			world.buckets[i].entry[k] = NOBODY;
-	if (room >= 1)
-		*free->reverse = 0;
-	if (room >= 2)
-		*free->forward = 0;
-}
-
-/* Rare, as it is two thirds full at most. All the same it must leave nothing half done. */
+/* Rare, as it is half full at most. All the same it must leave nothing half done. */
 static void full_index_refuses_and_leaks_nothing(void **state)
 {
 	uint32_t entries = world.n_buckets * LB_BUCKET_ENTRIES;
 
-	for (uint32_t room = 0; room <= 2; room++) {
+	for (uint32_t room = 0; room <= 1; room++) {
 		struct talk talk = talk_of(CLIENT_PORT);
-		struct places places;
+		__u64 *entry;
 
 		world_reset(state);
 		run_row("room for %u entries", room);
-		places = open_and_look(&talk);
+		entry = open_and_look(&talk);
 		world_reset(state);
-		crowd(&places, room);
+		for (uint32_t i = 0; i < entries; i++)
+			world.buckets[i / LB_BUCKET_ENTRIES].entry[i % LB_BUCKET_ENTRIES] = NOBODY;
+		if (room)
+			*entry = 0;
 		talk = talk_of(CLIENT_PORT);
-		talk_say(&talk, BY_CLIENT, SYN, 0,
-			 room == 2 ? LB_V_FORWARDED_NEW : LB_V_TABLE_FULL);
-		expect_equal(world.meta->live_flows, room == 2);
-		expect_equal(world_index_count(), entries - (room == 1));
-		expect_equal(world.live[1].pending_in - world.live[1].pending_out, room == 2);
+		talk_say(&talk, BY_CLIENT, SYN, 0, room ? LB_V_FORWARDED_NEW : LB_V_TABLE_FULL);
+		expect_equal(world.meta->live_flows, room);
+		expect_equal(world_index_count(), entries);
+		expect_equal(world.live[1].pending_in - world.live[1].pending_out, room);
 	}
 }
 
@@ -195,29 +253,28 @@ static void entry_that_names_another_flow_finds_none(void **state)
 		uint32_t record_off;
 		uint32_t generation_off;
 	} rows[] = {
-		{"the generation before", 0, (uint32_t)-1}, {"the next generation", 0, 1},
-		{"a record whose key is another", 0, 0},    {"a record never used", 5, 0},
-		{"a record beyond the table", FLOWS, 0},
+		{"the generation before", 0, (uint32_t)-1},  {"the next generation", 0, 1},
+		{"a record whose key is another", 0, 0},     {"a record never used", 5, 0},
+		{"a record beyond the table", 2 * FLOWS, 0},
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct talk talk = talk_of(CLIENT_PORT);
 		struct talk stale = talk_of(CLIENT_PORT + 1);
-		struct places places;
 		struct lb_flow before;
+		__u64 *entry;
 		uint64_t tag;
 
 		world_reset(state);
 		run_row("%s", rows[i].name);
-		places = open_and_look(&stale);
-		tag = LB_ENTRY_TAG(*places.forward);
+		entry = open_and_look(&stale);
+		tag = LB_ENTRY_TAG(*entry);
 		end_all();
 		talk_open(&talk);
 		before = *talk_flow(&talk);
-		*places.forward =
-			LB_ENTRY(tag, LB_FLOW_GENERATION(before.word) + rows[i].generation_off,
-				 (uint64_t)(talk_flow(&talk) - world.flows) + rows[i].record_off);
-		talk_say(&stale, BY_CLIENT, ACK | FIN, 8, LB_V_NO_FLOW);
+		*entry = LB_ENTRY(tag, LB_FLOW_GENERATION(before.word) + rows[i].generation_off,
+				  (uint64_t)(talk_flow(&talk) - world.flows) + rows[i].record_off);
+		talk_say(&stale, BY_BACKEND, ACK | FIN, 8, LB_V_NOT_OURS);
 		if (memcmp(&before, talk_flow(&talk), sizeof(before)) != 0)
 			run_fail("the other flow's record changed");
 	}
@@ -227,31 +284,31 @@ static void entry_that_names_another_flow_finds_none(void **state)
 static void entry_behind_another_of_its_tag_is_found(void **state)
 {
 	struct talk talk = talk_of(CLIENT_PORT);
-	struct places places;
+	__u64 *entry;
 
 	(void)state;
 	run_row("another record's entry of the same tag before it");
-	places = open_and_look(&talk);
-	places.forward[1] = *places.forward;
-	*places.forward = LB_ENTRY(LB_ENTRY_TAG(*places.forward), 77, 9);
-	talk_say(&talk, BY_CLIENT, ACK, 8, LB_V_FORWARDED);
+	entry = open_and_look(&talk);
+	entry[1] = *entry;
+	*entry = LB_ENTRY(LB_ENTRY_TAG(*entry), 77, 9);
+	talk_say(&talk, BY_BACKEND, ACK, 8, LB_V_REPLIED);
 }
 
 static void ending_flow_leaves_an_entry_that_names_another(void **state)
 {
 	struct talk talk = talk_of(CLIENT_PORT);
-	struct places places;
 	uint64_t other;
+	__u64 *entry;
 
 	(void)state;
 	run_row("record 7, generation 9");
-	places = open_and_look(&talk);
-	other = LB_ENTRY(LB_ENTRY_TAG(*places.forward), 9, 7);
-	*places.forward = other;
+	entry = open_and_look(&talk);
+	other = LB_ENTRY(LB_ENTRY_TAG(*entry), 9, 7);
+	*entry = other;
 	end_all();
 	expect_equal(world.meta->live_flows, 0);
 	expect_equal(world_index_count(), 1);
-	expect_equal(*places.forward, other);
+	expect_equal(*entry, other);
 }
 
 /* ---- Collisions ---------------------------------------------------------------------------- */
@@ -302,7 +359,7 @@ static void one_client_port_to_many_services_gets_a_backend_for_each(void **stat
 	for (uint16_t id = 1; id <= SERVICES; id++)
 		expect_equal(pending(id), id <= TRIES);
 	expect_equal(world.meta->live_flows, TRIES);
-	expect_equal(world_index_count(), 2 * TRIES);
+	expect_equal(world_index_count(), TRIES);
 	for (uint16_t id = 1; id <= TRIES; id++) {
 		run_row("service %u answers its own client", id);
 		talk_say(&talks[id], BY_BACKEND, SYN | ACK, 0, LB_V_REPLIED);
@@ -345,7 +402,7 @@ static void collision_with_every_backend_leaves_nothing_behind(void **state)
 		expect_equal(pending(1), 1);
 		expect_equal(pending(2), 0);
 		expect_equal(world.meta->live_flows, 1);
-		expect_equal(world_index_count(), 2);
+		expect_equal(world_index_count(), 1);
 		talk_say(&first, BY_BACKEND, RST | ACK, 0, LB_V_REPLIED);
 		world_timeout(LB_FLOW_RESET, 1);
 		world_age(1000000000);
@@ -404,6 +461,9 @@ int main(int argc, char **argv)
 		TEST(full_table_refuses_and_forwards_what_it_knows),
 		TEST(records_come_back_however_flows_end),
 		TEST(one_record_given_back_is_room_for_one),
+		TEST(flow_whose_home_is_full_lives_elsewhere),
+		TEST(flow_without_a_free_record_in_its_sets_is_refused),
+		TEST(key_that_another_cpu_opens_is_not_opened_twice),
 		TEST(full_index_refuses_and_leaks_nothing),
 		TEST(entry_that_names_another_flow_finds_none),
 		TEST(entry_behind_another_of_its_tag_is_found),

@@ -45,14 +45,12 @@ struct lb_ip ip_of(uint32_t addr)
 
 static bool fds_are_good(void)
 {
-	return world.free >= 0 && world.half >= 0 && world.frags >= 0 && world.locks >= 0 &&
-	       world.services >= 0 && world.prefixes >= 0 && world.counters >= 0 &&
-	       world.bucket >= 0;
+	return world.half >= 0 && world.frags >= 0 && world.locks >= 0 && world.services >= 0 &&
+	       world.prefixes >= 0 && world.counters >= 0 && world.bucket >= 0;
 }
 
 static int open_maps(void)
 {
-	world.free = load_map("lb_free");
 	world.half = load_map("lb_half");
 	world.frags = load_map("lb_frags");
 	world.locks = load_map("lb_locks");
@@ -67,13 +65,16 @@ static int open_maps(void)
 	world.backends = load_memory("lb_backends", NULL);
 	world.live = load_memory("lb_live", NULL);
 	world.flows = load_memory("lb_flows", NULL);
+	world.crowds = load_memory("lb_crowds", NULL);
 	world.buckets = load_memory("lb_index", NULL);
 	world.snat = load_memory("lb_snat", NULL);
+	world.vips = load_memory("lb_vips", NULL);
+	world.ways = load_memory("lb_ways", NULL);
 	world.ends = load_memory("lb_ends", NULL);
 	world.meta = load_memory("lb_meta", NULL);
 	return fds_are_good() && world.pools && world.slots && world.backends && world.live &&
-			       world.flows && world.buckets && world.snat && world.ends &&
-			       world.meta
+			       world.flows && world.crowds && world.buckets && world.snat &&
+			       world.ends && world.vips && world.ways && world.meta
 		       ? 0
 		       : -1;
 }
@@ -178,6 +179,7 @@ int world_open(void **state)
 	world.arm = programs.arm;
 	world.kill = programs.kill;
 	world.max_flows = world_flows;
+	world.n_records = LB_RECORDS(world_flows);
 	world.n_buckets = LB_BUCKETS(world_flows);
 	world.flags_known = flags_of_kernel();
 	world.cpus = libbpf_num_possible_cpus();
@@ -265,10 +267,8 @@ static void make_meta(struct lb_meta *meta)
 	meta->flow_abi = LB_FLOW_ABI;
 	meta->ctl_abi = LB_CTL_ABI;
 	meta->max_flows = world.max_flows;
-	meta->n_buckets = world.n_buckets;
 	meta->tick_ns = world.tick_ns;
 	meta->second = world.second;
-	meta->hop_ttl = world.second >> LB_HOP_SHIFT;
 	meta->hops_changed = world_now() - 100 * world.second;
 	for (uint64_t i = 0; i < LB_HASH_KEYS; i++)
 		meta->hash_keys[i] = (i + 1) * 0x9e3779b97f4a7c15ULL | 1;
@@ -276,10 +276,10 @@ static void make_meta(struct lb_meta *meta)
 
 void world_forget(void)
 {
-	clear_ring(world.free, world.meta->free_tail, world.max_flows);
 	clear_ring(world.half, world.meta->half_tail, LB_HALF_FLOWS(world.max_flows));
 	memset(world.buckets, 0, world.n_buckets * sizeof(*world.buckets));
-	memset(world.flows, 0, world.max_flows * sizeof(*world.flows));
+	memset(world.flows, 0, world.n_records * sizeof(*world.flows));
+	memset(world.crowds, 0, LB_CROWDS(world.max_flows) * sizeof(*world.crowds));
 	make_meta(world.meta);
 }
 
@@ -290,6 +290,8 @@ static void clear_ids(void)
 	memset(world.live, 0, IDS_USED * sizeof(*world.live));
 	memset(world.ends, 0, LB_ENDS_WORDS * sizeof(*world.ends));
 	memset(world.snat, 0, SNAT_USED * sizeof(*world.snat));
+	memset(world.vips, 0, LB_MAX_VIPS * sizeof(*world.vips));
+	memset(world.ways, 0, LB_WAYS * sizeof(*world.ways));
 }
 
 int world_reset(void **state)
@@ -313,10 +315,9 @@ int world_reset(void **state)
 
 /* ---- What the daemon writes ---------------------------------------------------------------- */
 
-static void end_set(uint64_t bits)
+static void end_set(uint64_t hash)
 {
-	for (int i = 0; i < 2; i++, bits >>= 32)
-		world.ends[(uint32_t)bits / 64] |= 1ULL << ((uint32_t)bits & 63);
+	world.ends[lb_end_word(hash)] |= lb_end_bits(hash);
 }
 
 static void end_add(const struct lb_ip *addr, uint16_t port, uint8_t proto)
@@ -326,15 +327,27 @@ static void end_add(const struct lb_ip *addr, uint16_t port, uint8_t proto)
 		end_set(LB_END_ANY_PORT);
 }
 
+uint16_t world_vip(const struct lb_ip *addr)
+{
+	uint16_t row = 1;
+
+	while (world.vips[row].q[1] && memcmp(&world.vips[row], addr, sizeof(*addr)) != 0)
+		row++;
+	world.vips[row] = *addr;
+	return row;
+}
+
 void world_listen(const struct lb_service *service, const struct lb_ip *addr, uint16_t port,
 		  uint8_t proto)
 {
 	const struct lb_service_key key = {.addr = *addr, .port = htons(port), .proto = proto};
 	const struct lb_service_key echo = {.addr = *addr, .proto = LB_PROTO_ICMP};
+	struct lb_service value = *service;
 
+	value.vip = world_vip(addr);
 	end_add(addr, port, proto);
-	assert_int_equal(bpf_map_update_elem(world.services, &key, service, BPF_ANY), 0);
-	assert_int_equal(bpf_map_update_elem(world.services, &echo, service, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(world.services, &key, &value, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(world.services, &echo, &value, BPF_ANY), 0);
 }
 
 void world_service(uint32_t id, uint32_t addr, uint16_t port, uint32_t pool, uint32_t flags)
@@ -443,7 +456,7 @@ void world_timeouts(uint64_t ns)
 
 void world_age(uint64_t ns)
 {
-	for (uint32_t i = 0; i < world.max_flows; i++)
+	for (uint32_t i = 0; i < world.n_records; i++)
 		world.flows[i].seen -= world_ticks(ns);
 }
 

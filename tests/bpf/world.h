@@ -46,8 +46,7 @@ struct world {
 	int sweep;
 	int arm;
 	int kill;
-	int free; /* map descriptors */
-	int half;
+	int half; /* map descriptors */
 	int frags;
 	int locks;
 	int services;
@@ -57,6 +56,7 @@ struct world {
 	int svc_stats;
 	int be_stats;
 	uint32_t max_flows;
+	uint32_t n_records;
 	uint32_t n_buckets;
 	uint32_t tick_ns; /* what times in the maps are counted in */
 	uint32_t second;  /* in ticks */
@@ -69,8 +69,11 @@ struct world {
 	struct lb_backend *backends;
 	struct lb_live *live;
 	struct lb_flow *flows;
+	uint64_t *crowds;
 	struct lb_bucket *buckets;
 	struct lb_snat *snat;
+	struct lb_ip *vips;
+	struct lb_hop *ways;
 	uint64_t *ends;
 	struct lb_meta *meta;
 	const struct hook *hook; /* of the test that runs */
@@ -78,7 +81,7 @@ struct world {
 
 extern struct world world;
 
-/* Records of lb_flows; a program that wants another number sets it before the group runs. */
+/* Flows there may be; a program that wants another number sets it before the group runs. */
 extern uint32_t world_flows;
 
 int world_open(void **state);  /* group setup */
@@ -92,6 +95,8 @@ void world_service(uint32_t id, uint32_t addr, uint16_t port, uint32_t pool, uin
 /* The same of any kind: the entry, that of its address, and its end. */
 void world_listen(const struct lb_service *service, const struct lb_ip *addr, uint16_t port,
 		  uint8_t proto);
+/* The row of lb_vips with the address, as the daemon gives them. */
+uint16_t world_vip(const struct lb_ip *addr);
 void world_backend_at(uint16_t id, const struct lb_ip *addr, uint16_t port, uint32_t weight,
 		      uint32_t flags);
 /* The pool's table starts at slot 1024 * id. */

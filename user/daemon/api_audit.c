@@ -11,7 +11,7 @@ static void walk(void *ctx, bool (*each)(void *, uint32_t, const struct lb_flow 
 {
 	struct load_balancer *lb = ctx;
 
-	dataplane_each_flow(lb->dataplane, each, each_ctx);
+	dataplane_each_flow(lb->dataplane, 0, each, each_ctx);
 }
 
 /* Whose replies do not come back through here: that a connection ended is seen from one side. */

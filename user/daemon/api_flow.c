@@ -46,14 +46,6 @@ struct walk {
 	const struct backend *backends[LB_MAX_BACKENDS]; /* by id */
 };
 
-static struct addr addr_of(const struct lb_ip *ip, __be16 port)
-{
-	struct addr addr = {.port = port};
-
-	memcpy(addr.ip, ip->b, sizeof(addr.ip));
-	return addr;
-}
-
 /* ---- JSON ----------------------------------------------------------------------------------- */
 
 static const char *pool_name(const struct walk *walk, uint16_t id)
@@ -72,25 +64,39 @@ static const char *pool_name(const struct walk *walk, uint16_t id)
 	return "";
 }
 
-static json_t *addr_json(const struct lb_ip *ip, __be16 port)
+static json_t *addr_json(const struct addr *addr)
 {
-	struct addr addr = addr_of(ip, port);
 	char text[ADDR_TEXT_LEN];
 
-	return json_string(addr_format(&addr, text));
+	return json_string(addr_format(addr, text));
 }
 
-static json_t *flow_json(const struct walk *walk, const struct lb_flow *flow)
+/* The addresses of a flow as people know them. */
+struct ends {
+	struct addr client;
+	struct addr vip;
+	struct addr backend;
+};
+
+static struct ends ends_of(const struct walk *walk, const struct lb_flow *flow)
+{
+	struct ends ends = {.client.port = flow->client_port};
+
+	memcpy(ends.client.ip, flow->client.b, sizeof(ends.client.ip));
+	dataplane_flow_ends(walk->lb->dataplane, flow, &ends.vip, &ends.backend);
+	return ends;
+}
+
+static json_t *flow_json(const struct walk *walk, const struct lb_flow *flow,
+			 const struct ends *ends)
 {
 	bool killed = flow->word & LB_FLOW_KILLED;
 
 	return json_pack("{s:s,s:o,s:o,s:o,s:s,s:s,s:s,s:s,s:I,s:b}", "service",
 			 ids_name(&walk->lb->service_ids, flow->service), "client",
-			 addr_json(&flow->client, flow->client_port), "vip",
-			 addr_json(&flow->vip, flow->vip_port), "backend",
-			 addr_json(&flow->backend_addr, flow->backend_port), "pool",
-			 pool_name(walk, flow->backend), "protocol",
-			 flow->proto == LB_PROTO_UDP ? "udp" : "tcp", "forward",
+			 addr_json(&ends->client), "vip", addr_json(&ends->vip), "backend",
+			 addr_json(&ends->backend), "pool", pool_name(walk, flow->backend),
+			 "protocol", flow->proto == LB_PROTO_UDP ? "udp" : "tcp", "forward",
 			 strtable_name(&forward_names, flow->forward), "state",
 			 killed ? "killed" : api_flow_state(LB_FLOW_STATE(flow->word)), "idle_ms",
 			 (json_int_t)dataplane_idle_ms(walk->lb->dataplane, flow), "counted",
@@ -102,15 +108,16 @@ static json_t *flow_json(const struct walk *walk, const struct lb_flow *flow)
 static bool visit(void *ctx, uint32_t record, const struct lb_flow *flow)
 {
 	struct walk *walk = ctx;
+	struct ends ends = ends_of(walk, flow);
 
-	if (record < walk->first || !flow_filter_takes(&walk->filter, flow))
+	if (!flow_filter_takes(&walk->filter, flow, &ends.backend))
 		return true;
 	if (walk->count == walk->limit) {
 		walk->next = record;
 		return false;
 	}
 	if (walk->act == ACT_LIST)
-		(void)json_array_append_new(walk->list, flow_json(walk, flow));
+		(void)json_array_append_new(walk->list, flow_json(walk, flow, &ends));
 	if (walk->act >= ACT_REHEARSE_KILL && flow->word & LB_FLOW_KILLED)
 		return true;
 	if (walk->act == ACT_KILL) {
@@ -254,7 +261,7 @@ static void walk_run(struct walk *walk, struct control_reply *reply)
 	struct dataplane *dataplane = walk->lb->dataplane;
 
 	if (dataplane)
-		dataplane_each_flow(dataplane, visit, walk);
+		dataplane_each_flow(dataplane, (uint32_t)walk->first, visit, walk);
 	if (dataplane && walk->act == ACT_KILL && walk->error == 0)
 		walk->error = dataplane_kill_finish(dataplane);
 	answer(walk, reply);

@@ -255,14 +255,16 @@ static void say_hop(const struct trace *trace, json_t *answer)
 	(void)json_object_set_new(answer, "next_hop", json_string(text));
 }
 
-static void say_backend(const struct trace *trace, json_t *answer)
+static void say_backend(struct load_balancer *lb, const struct trace *trace, json_t *answer)
 {
 	const struct lb_flow *flow = &trace->said.flow;
 	char text[ADDR_TEXT_LEN];
+	struct addr backend;
+	struct addr vip;
 
+	dataplane_flow_ends(lb->dataplane, flow, &vip, &backend);
 	(void)json_object_set_new(answer, "backend",
-				  flow->backend ? json_string(address_of(&flow->backend_addr,
-									 flow->backend_port, text))
+				  flow->backend ? json_string(addr_format(&backend, text))
 						: json_null());
 }
 
@@ -278,7 +280,7 @@ static json_t *answer_json(struct load_balancer *lb, const struct trace *trace)
 	if (!has_flow(trace) && trace->said.verdict != LB_V_NO_FLOW)
 		dataplane_candidates(lb->dataplane, trace, add_candidate, &candidates);
 	(void)json_object_set_new(answer, "candidates", candidates.list);
-	say_backend(trace, answer);
+	say_backend(lb, trace, answer);
 	say_hop(trace, answer);
 	(void)json_object_set_new(
 		answer, "verdict",

@@ -27,20 +27,22 @@ const char *flow_filter_client(struct flow_filter *filter, const char *text)
 	return why;
 }
 
-static bool backend_fits(const struct flow_filter *filter, const struct lb_flow *flow)
+static bool backend_fits(const struct flow_filter *filter, const struct lb_flow *flow,
+			 const struct addr *backend)
 {
 	if (filter->ids[flow->backend / 8] & (1U << flow->backend % 8))
 		return true;
 	return filter->has_address &&
-	       memcmp(filter->address.ip, flow->backend_addr.b, sizeof(filter->address.ip)) == 0 &&
-	       (filter->address.port == 0 || filter->address.port == flow->backend_port);
+	       memcmp(filter->address.ip, backend->ip, sizeof(backend->ip)) == 0 &&
+	       (filter->address.port == 0 || filter->address.port == backend->port);
 }
 
-bool flow_filter_takes(const struct flow_filter *filter, const struct lb_flow *flow)
+bool flow_filter_takes(const struct flow_filter *filter, const struct lb_flow *flow,
+		       const struct addr *backend)
 {
 	if (filter->has_service && flow->service != filter->service)
 		return false;
-	if (filter->has_backend && !backend_fits(filter, flow))
+	if (filter->has_backend && !backend_fits(filter, flow, backend))
 		return false;
 	if (!filter->has_client)
 		return true;

@@ -25,6 +25,8 @@ struct flow_filter {
 void flow_filter_add_id(struct flow_filter *filter, uint16_t id);
 /* "10.0.0.7", "10.0.0.7:4000", "10.0.0.0/8", "[fd00::7]:4000". NULL, or why not. */
 const char *flow_filter_client(struct flow_filter *filter, const char *text);
-bool flow_filter_takes(const struct flow_filter *filter, const struct lb_flow *flow);
+/* <backend>: the address and port of the flow's. */
+bool flow_filter_takes(const struct flow_filter *filter, const struct lb_flow *flow,
+		       const struct addr *backend);
 
 #endif

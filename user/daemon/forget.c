@@ -40,7 +40,7 @@ void forget_services(struct load_balancer *lb)
 	}
 	if (n_gone == 0 || !lb->dataplane)
 		return;
-	dataplane_each_flow(lb->dataplane, end_flow, &forget);
+	dataplane_each_flow(lb->dataplane, 0, end_flow, &forget);
 	if (forget.error == 0)
 		forget.error = dataplane_kill_finish(lb->dataplane);
 	if (forget.error)

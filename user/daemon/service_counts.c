@@ -18,7 +18,7 @@ void service_counts_walk(struct load_balancer *lb)
 	if (!lb->counts || !lb->dataplane)
 		return;
 	memset(lb->counts->open, 0, sizeof(lb->counts->open));
-	dataplane_each_flow(lb->dataplane, count_open, lb->counts);
+	dataplane_each_flow(lb->dataplane, 0, count_open, lb->counts);
 }
 
 static void read_kernel(struct load_balancer *lb, uint32_t id, struct service_numbers *numbers)

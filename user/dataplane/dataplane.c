@@ -126,6 +126,7 @@ static void start(struct dataplane *dp)
 		.slots = dp->maps.lines,
 		.ends = dp->maps.ends,
 		.snat = dp->maps.snat,
+		.vips = dp->maps.vips,
 	};
 
 	sync_init(&dp->sync, &kernel_map_ops, &dp->maps, &view);

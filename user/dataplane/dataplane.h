@@ -92,6 +92,9 @@ void dataplane_service_traffic(struct dataplane *dataplane, uint32_t id,
 void dataplane_backend_traffic(struct dataplane *dataplane, uint16_t id,
 			       struct lb_traffic *ret_traffic);
 const struct lb_meta *dataplane_meta(struct dataplane *dataplane);
+/* The service's and the backend's address and port. */
+void dataplane_flow_ends(struct dataplane *dataplane, const struct lb_flow *flow,
+			 struct addr *ret_vip, struct addr *ret_backend);
 /* How long ago a packet of the flow was seen. */
 uint64_t dataplane_idle_ms(struct dataplane *dataplane, const struct lb_flow *flow);
 /*
@@ -100,8 +103,8 @@ uint64_t dataplane_idle_ms(struct dataplane *dataplane, const struct lb_flow *fl
  */
 int dataplane_kill_flow(struct dataplane *dataplane, uint32_t record, const struct lb_flow *flow);
 int dataplane_kill_finish(struct dataplane *dataplane);
-/* Every record in use, a copy each; stops when <each> returns false. */
-void dataplane_each_flow(struct dataplane *dataplane,
+/* Every record in use from <first> on, a copy each; stops when <each> returns false. */
+void dataplane_each_flow(struct dataplane *dataplane, uint32_t first,
 			 bool (*each)(void *ctx, uint32_t record, const struct lb_flow *flow),
 			 void *ctx);
 

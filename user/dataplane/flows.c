@@ -44,6 +44,18 @@ static bool copy(const struct lb_flow *flow, struct lb_flow *ret_copy)
 	return false;
 }
 
+void dataplane_flow_ends(struct dataplane *dp, const struct lb_flow *flow, struct addr *ret_vip,
+			 struct addr *ret_backend)
+{
+	const struct lb_backend *backend = &dp->maps.backends[flow->backend];
+
+	*ret_vip = (struct addr){.port = flow->vip_port};
+	if (flow->vip < LB_MAX_VIPS)
+		memcpy(ret_vip->ip, dp->maps.vips[flow->vip].b, sizeof(ret_vip->ip));
+	*ret_backend = (struct addr){.port = backend->port ? backend->port : flow->vip_port};
+	memcpy(ret_backend->ip, backend->addr.b, sizeof(ret_backend->ip));
+}
+
 uint64_t dataplane_idle_ms(struct dataplane *dp, const struct lb_flow *flow)
 {
 	int32_t ticks = (int32_t)(meta_ticks(dp->maps.meta) - flow->seen);
@@ -65,17 +77,14 @@ int dataplane_kill_finish(struct dataplane *dp)
 	return count ? programs_flows_kill(&dp->programs, count) : 0;
 }
 
-void dataplane_each_flow(struct dataplane *dp,
+void dataplane_each_flow(struct dataplane *dp, uint32_t first,
 			 bool (*each)(void *ctx, uint32_t record, const struct lb_flow *flow),
 			 void *ctx)
 {
-	uint32_t top = __atomic_load_n(&dp->maps.meta->fresh, __ATOMIC_RELAXED);
+	uint32_t top = LB_RECORDS(dp->maps.max_flows);
 	struct lb_flow flow;
 
-	/* The counter may run past the table while it is full. */
-	if (top > dp->maps.max_flows)
-		top = dp->maps.max_flows;
-	for (uint32_t record = 0; record < top; record++) {
+	for (uint32_t record = first; record < top; record++) {
 		if (copy(&dp->maps.flows[record], &flow) && !each(ctx, record, &flow))
 			return;
 	}

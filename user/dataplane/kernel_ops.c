@@ -98,6 +98,12 @@ static int snat_put(void *ctx, uint32_t row, const struct lb_snat *value)
 	return 0;
 }
 
+static int vip_put(void *ctx, uint32_t row, const struct lb_ip *addr)
+{
+	((struct maps *)ctx)->vips[row] = *addr;
+	return 0;
+}
+
 /* A connected datagram socket sends nothing, but has a route and with it an address. */
 static int source(void *ctx, const struct lb_ip *ip, struct lb_ip *ret_source)
 {
@@ -205,6 +211,7 @@ const struct map_ops kernel_map_ops = {
 	.service_delete = service_delete,
 	.ends = ends,
 	.snat_put = snat_put,
+	.vip_put = vip_put,
 	.source = source,
 	.prefix_put = prefix_put,
 	.prefix_delete = prefix_delete,

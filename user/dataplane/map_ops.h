@@ -28,6 +28,8 @@ struct map_ops {
 	int (*ends)(void *ctx, const uint64_t *words);
 	/* A row that no flow names. */
 	int (*snat_put)(void *ctx, uint32_t row, const struct lb_snat *value);
+	/* A row that is all 0. */
+	int (*vip_put)(void *ctx, uint32_t row, const struct lb_ip *addr);
 	/* Ours on the way to <addr>: all 0 if there is no way. */
 	int (*source)(void *ctx, const struct lb_ip *addr, struct lb_ip *ret_source);
 	int (*prefix_put)(void *ctx, const struct lb_prefix_key *key, uint32_t value);
@@ -53,6 +55,7 @@ struct map_view {
 	const struct lb_slot_line *slots;  /* LB_MAX_SLOTS / 4 */
 	const uint64_t *ends;		   /* LB_ENDS_WORDS */
 	const struct lb_snat *snat;	   /* LB_MAX_SNAT */
+	const struct lb_ip *vips;	   /* LB_MAX_VIPS */
 };
 
 #endif

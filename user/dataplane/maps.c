@@ -16,8 +16,9 @@
 #include "dataplane/bpffs.h"
 
 /* Records, ids and the counts of flows: these are adopted together or not at all. */
-static const char *const kept[] = {"lb_flows", "lb_index",    "lb_locks", "lb_free", "lb_half",
-				   "lb_live",  "lb_backends", "lb_pools", "lb_snat", "lb_meta"};
+static const char *const kept[] = {"lb_flows", "lb_crowds", "lb_index",	   "lb_locks",
+				   "lb_half",  "lb_live",   "lb_backends", "lb_pools",
+				   "lb_snat",  "lb_vips",   "lb_ways",	   "lb_meta"};
 #define N_KEPT (sizeof(kept) / sizeof(*kept))
 
 bool maps_is_kept(const char *name)
@@ -203,7 +204,7 @@ struct mapping {
 	void **memory;
 };
 
-#define N_MAPPINGS 9
+#define N_MAPPINGS 10
 
 static void mappings(struct maps *maps, struct mapping out[static N_MAPPINGS])
 {
@@ -214,9 +215,11 @@ static void mappings(struct maps *maps, struct mapping out[static N_MAPPINGS])
 		{"lb_slots", LB_MAX_SLOTS * sizeof(__u16), (void **)&maps->lines},
 		{"lb_ends", LB_ENDS_WORDS * sizeof(__u64), (void **)&maps->ends},
 		{"lb_snat", LB_MAX_SNAT * sizeof(struct lb_snat), (void **)&maps->snat},
+		{"lb_vips", LB_MAX_VIPS * sizeof(struct lb_ip), (void **)&maps->vips},
 		{"lb_live", LB_MAX_BACKENDS * sizeof(struct lb_live), (void **)&maps->live},
 		{"lb_kills", LB_KILLS * sizeof(__u64), (void **)&maps->kills},
-		{"lb_flows", maps->max_flows * sizeof(struct lb_flow), (void **)&maps->flows},
+		{"lb_flows", LB_RECORDS(maps->max_flows) * sizeof(struct lb_flow),
+		 (void **)&maps->flows},
 		{"lb_meta", sizeof(struct lb_meta), (void **)&maps->meta},
 	};
 

@@ -46,6 +46,7 @@ struct maps {
 	struct lb_slot_line *lines;
 	uint64_t *ends; /* LB_ENDS_WORDS */
 	struct lb_snat *snat;
+	struct lb_ip *vips;
 	struct lb_live *live;
 	uint64_t *kills; /* LB_KILLS */
 	uint32_t n_kills;

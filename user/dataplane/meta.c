@@ -67,7 +67,6 @@ static void set_clock(struct lb_meta *meta, const struct meta_clock *clock)
 {
 	meta->tick_ns = clock->tick_ns;
 	meta->second = (uint32_t)((SECOND + clock->tick_ns / 2) / clock->tick_ns);
-	meta->hop_ttl = meta->second >> LB_HOP_SHIFT;
 	meta->swept_ticks = clock->now;
 	meta->swept_at = clock_ns();
 	meta->hops_changed = clock->now;
@@ -78,7 +77,6 @@ void meta_create(struct lb_meta *meta, uint32_t max_flows, const struct meta_clo
 {
 	meta->flow_abi = LB_FLOW_ABI;
 	meta->max_flows = max_flows;
-	meta->n_buckets = LB_BUCKETS(max_flows);
 	meta->netns = maps_netns();
 	make_keys(meta);
 	set_clock(meta, clock);

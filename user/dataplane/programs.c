@@ -101,8 +101,10 @@ static int open_all(struct object objects[static N_OBJECTS], uint32_t max_flows,
 /* How many entries a map has that is as large as the flow table, 0: a map of fixed size. */
 static uint32_t entries_of(const char *name, uint32_t max_flows)
 {
-	if (strcmp(name, "lb_flows") == 0 || strcmp(name, "lb_free") == 0)
-		return max_flows;
+	if (strcmp(name, "lb_flows") == 0)
+		return LB_RECORDS(max_flows);
+	if (strcmp(name, "lb_crowds") == 0)
+		return LB_CROWDS(max_flows);
 	if (strcmp(name, "lb_half") == 0)
 		return LB_HALF_FLOWS(max_flows);
 	return strcmp(name, "lb_index") == 0 ? LB_BUCKETS(max_flows) : 0;

@@ -62,6 +62,7 @@ static bool same_body(const struct lb_backend *current, const struct lb_backend 
 	struct lb_backend copy = *current;
 
 	copy.flags = body->flags;
+	copy.hop = body->hop;
 	return memcmp(&copy, body, sizeof(copy)) == 0;
 }
 

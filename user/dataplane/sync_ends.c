@@ -16,11 +16,9 @@
 
 static const uint8_t protos[] = {LB_PROTO_TCP, LB_PROTO_UDP};
 
-static void set(uint64_t *words, uint64_t bits)
+static void set(uint64_t *words, uint64_t hash)
 {
-	words[(uint32_t)bits / 64] |= 1ULL << ((uint32_t)bits & 63);
-	bits >>= 32;
-	words[(uint32_t)bits / 64] |= 1ULL << ((uint32_t)bits & 63);
+	words[lb_end_word(hash)] |= lb_end_bits(hash);
 }
 
 static void add(uint64_t *words, const uint8_t ip[16], uint16_t port, uint8_t proto)

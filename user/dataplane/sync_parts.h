@@ -25,7 +25,7 @@ extern const struct keyed_ops prefix_ops;  /* struct prefix_entry */
 
 /*
  * What is wanted, services and their addresses; -EINVAL when two services share a key. Source
- * addresses are in lb_snat afterwards.
+ * addresses are in lb_snat and services' own in lb_vips afterwards.
  */
 int sync_services_of(struct sync *sync, const struct wanted *wanted, struct keyed *ret_list,
 		     struct error *err);
@@ -39,6 +39,9 @@ void sync_source_note(struct sync *sync, const struct wanted_backend *wanted);
 /* Rows of lb_snat with the service's source addresses, one behind the other; 0: it has none. */
 int sync_snat_rows(struct sync *sync, const struct wanted_service *service, uint16_t *ret_first,
 		   struct error *err);
+
+/* The row of lb_vips with an address of a service. */
+int sync_vip_row(struct sync *sync, const struct lb_ip *addr, uint16_t *ret_row, struct error *err);
 
 /* Adds the bits of what is wanted; takes bits away only when few of those set are wanted. */
 int sync_ends_write(struct sync *sync, const struct wanted *wanted);

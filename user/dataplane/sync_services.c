@@ -76,7 +76,7 @@ static void rate_of(const struct sync *sync, const struct wanted_service *wanted
 	value->rate_bits6 = wanted->rate_bits6;
 }
 
-static void entry_of(const struct sync *sync, const struct wanted_service *wanted, uint16_t snat,
+static void entry_of(const struct sync *sync, const struct wanted_service *wanted,
 		     struct service_entry *entry)
 {
 	memset(entry, 0, sizeof(*entry));
@@ -87,7 +87,6 @@ static void entry_of(const struct sync *sync, const struct wanted_service *wante
 	entry->value.pool = wanted->pool;
 	entry->value.flags = wanted->flags;
 	entry->value.forward = wanted->forward;
-	entry->value.snat = snat;
 	entry->value.n_snat = (uint16_t)wanted->n_snat;
 	rate_of(sync, wanted, &entry->value);
 	memcpy(entry->value.name, wanted->name, sizeof(entry->value.name) - 1);
@@ -138,14 +137,17 @@ int sync_services_of(struct sync *sync, const struct wanted *wanted, struct keye
 	if (!entries)
 		return error_set(err, -ENOMEM, "", "out of memory");
 	for (uint32_t i = 0; rc == 0 && i < wanted->n_services; i++) {
-		uint16_t snat = 0;
+		const struct wanted_service *service = &wanted->services[i];
+		struct service_entry *entry = &entries[count++];
 
-		rc = sync_snat_rows(sync, &wanted->services[i], &snat, err);
-		entry_of(sync, &wanted->services[i], snat, &entries[count++]);
-		address_of(&wanted->services[i], &entries[count++]);
+		entry_of(sync, service, entry);
+		rc = sync_snat_rows(sync, service, &entry->value.snat, err);
+		address_of(service, &entries[count++]);
 	}
 	if (rc == 0)
 		rc = sort_entries(entries, &count, err);
+	for (uint32_t i = 0; rc == 0 && i < count; i++)
+		rc = sync_vip_row(sync, &entries[i].key.addr, &entries[i].value.vip, err);
 	if (rc) {
 		free(entries);
 		return rc;

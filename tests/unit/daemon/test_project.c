@@ -216,12 +216,12 @@ static void tables_shrink_step_by_step_when_there_are_too_many(void **state)
 		uint32_t table_size; /* of each */
 		uint32_t steps;
 	} rows[] = {
-		{"maglev", 1, 1, 0, 0},	       {"maglev", 48, 3, 0, 0},
-		{"maglev", 49, 3, 0, 1},       {"source-hash", 192, 100, 0, 1},
-		{"source-hash", 193, 3, 0, 2}, {"maglev", 770, 3, 0, 2},
-		{"maglev", 771, 3, 0, 3},      {"maglev", 4095, 3, 0, 3},
-		{"maglev", 12, 200, 0, 0},     {"maglev", 13, 200, 0, 1},
-		{"maglev", 100, 3, 4093, 0},   {"round-robin", 4095, 3, 0, 0},
+		{"maglev", 1, 1, 0, 0},	       {"maglev", 192, 3, 0, 0},
+		{"maglev", 193, 3, 0, 1},      {"source-hash", 768, 100, 0, 1},
+		{"source-hash", 769, 3, 0, 2}, {"maglev", 3081, 3, 0, 2},
+		{"maglev", 3082, 3, 0, 3},     {"maglev", 4095, 3, 0, 3},
+		{"maglev", 48, 200, 0, 0},     {"maglev", 49, 200, 0, 1},
+		{"maglev", 400, 3, 4093, 0},   {"round-robin", 4095, 3, 0, 0},
 	};
 	struct fixture *f = *state;
 

@@ -32,6 +32,7 @@ struct fake {
 	struct lb_slot_line lines[LB_MAX_SLOTS / 4];
 	uint64_t ends[LB_ENDS_WORDS];
 	struct lb_snat snat[LB_MAX_SNAT];
+	struct lb_ip vips[LB_MAX_VIPS];
 	struct service_entry services[MAX_SERVICES];
 	uint32_t n_services;
 	struct prefix_entry prefixes[MAX_PREFIXES];
@@ -64,11 +65,9 @@ static void check_table(const struct lb_pool *pool)
 
 static bool has_end(const struct lb_ip *addr, uint16_t port, uint8_t proto)
 {
-	uint64_t bits = lb_end_hash(lb_end_address(addr), port, proto);
-	uint32_t one = (uint32_t)bits;
-	uint32_t two = (uint32_t)(bits >> 32);
+	uint64_t hash = lb_end_hash(lb_end_address(addr), port, proto);
 
-	return (fake.ends[one / 64] >> (one & 63) & 1) && (fake.ends[two / 64] >> (two & 63) & 1);
+	return (fake.ends[lb_end_word(hash)] & lb_end_bits(hash)) == lb_end_bits(hash);
 }
 
 static uint32_t prefixes_of(uint32_t service)
@@ -264,6 +263,16 @@ static int snat_put(void *ctx, uint32_t row, const struct lb_snat *value)
 	return done();
 }
 
+static int vip_put(void *ctx, uint32_t row, const struct lb_ip *addr)
+{
+	(void)ctx;
+	if (step())
+		return -EIO;
+	assert_in_range(row, 1, LB_MAX_VIPS - 1);
+	fake.vips[row] = *addr;
+	return done();
+}
+
 static int source(void *ctx, const struct lb_ip *addr, struct lb_ip *ret_source)
 {
 	(void)ctx;
@@ -350,6 +359,7 @@ static const struct map_ops ops = {
 	.service_clear_stats = service_clear_stats,
 	.ends = ends,
 	.snat_put = snat_put,
+	.vip_put = vip_put,
 	.source = source,
 	.prefix_put = prefix_put,
 	.prefix_delete = prefix_delete,

@@ -112,7 +112,8 @@ static void fresh_maps(void)
 
 static void start(struct sync *sync)
 {
-	const struct map_view view = {fake.backends, fake.pools, fake.lines, fake.ends, fake.snat};
+	const struct map_view view = {fake.backends, fake.pools, fake.lines,
+				      fake.ends,     fake.snat,	 fake.vips};
 
 	sync_init(sync, &ops, NULL, &view);
 }
@@ -264,7 +265,9 @@ static void an_old_table_is_not_overwritten_for_100_ms(void **unused)
 	sync_fini(&sync);
 }
 
-/* Sixteen tables of the largest size leave room for none of the next ones. */
+/* As many tables of the largest size as there are leave room for none of the next ones. */
+#define TABLES (LB_MAX_SLOTS / LB_MAX_TABLE)
+
 static void a_full_arena_waits_for_retired_tables(void **unused)
 {
 	struct wanted wanted = wanted_of(&two);
@@ -274,9 +277,9 @@ static void a_full_arena_waits_for_retired_tables(void **unused)
 	fresh_maps();
 	free(wanted.pools[0].slots);
 	free(wanted.pools);
-	wanted.n_pools = 16;
-	wanted.pools = calloc(16, sizeof(*wanted.pools));
-	for (uint32_t i = 0; i < 16; i++) {
+	wanted.n_pools = TABLES;
+	wanted.pools = calloc(TABLES, sizeof(*wanted.pools));
+	for (uint32_t i = 0; i < TABLES; i++) {
 		struct wanted_pool *pool = &wanted.pools[i];
 
 		*pool = (struct wanted_pool){.id = i + 1, .n_slots = LB_MAX_TABLE};
@@ -288,24 +291,24 @@ static void a_full_arena_waits_for_retired_tables(void **unused)
 	start(&sync);
 	assert_int_equal(sync_write(&sync, &wanted, NULL), 0);
 	assert_int_equal(fake.waits, 0);
-	for (uint32_t i = 0; i < 16; i++)
+	for (uint32_t i = 0; i < TABLES; i++)
 		wanted.pools[i].slots[5] = 2;
 	struct error err = {0};
 
 	/* Nothing is retired yet that the first could wait for. */
 	assert_int_equal(sync_write(&sync, &wanted, &err), -ENOSPC);
 	/* With one less there is always a place, after a wait. */
-	wanted.n_pools = 15;
-	for (uint32_t i = 0; i < 15; i++)
+	wanted.n_pools = TABLES - 1;
+	for (uint32_t i = 0; i < TABLES - 1; i++)
 		wanted.pools[i].slots[5] = 1;
 	assert_int_equal(sync_write(&sync, &wanted, &err), 0);
 	fake.now_ms += SYNC_RETIRE_MS;
-	for (uint32_t i = 0; i < 15; i++)
+	for (uint32_t i = 0; i < TABLES - 1; i++)
 		wanted.pools[i].slots[5] = 2;
 	assert_int_equal(sync_write(&sync, &wanted, &err), 0);
 	assert_true(fake.waits > 0);
 	check_all(&wanted);
-	wanted.n_pools = 16;
+	wanted.n_pools = TABLES;
 	wanted_fini(&wanted);
 	sync_fini(&sync);
 }
