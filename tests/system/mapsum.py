@@ -21,7 +21,7 @@ OBJ_GET, OBJ_INFO, GET_NEXT_KEY, LOOKUP, LOOKUP_BATCH = 7, 15, 4, 1, 24
 HASH, ARRAY, PERCPU_ARRAY, LPM, DEVMAP_HASH, RINGBUF = 1, 2, 6, 11, 25, 27
 PAGE = mmap.PAGESIZE
 # Byte ranges of lb_meta: heartbeat_at and swept_at; sweep_next, hops_changed and swept_ticks.
-META_MOVES = [(32, 48), (60, 72)]
+META_MOVES = [(32, 48), (56, 68)]
 COUNTERS_MOVE = 3  # not_ip, not_ours, not_handled: ARP and neighbour discovery of the lab itself
 SCRATCH = ["lb_packet"]
 

@@ -238,15 +238,14 @@ static void check_overlap(const struct subject *subject, uint32_t i,
 {
 	const struct addr *addr = &subject->service->listen[i];
 	char text[ADDR_TEXT_LEN];
+	struct place place;
 
 	for (uint32_t j = 0; j < other->n_listen; j++) {
-		struct place place =
-			place_child(&subject->place, listen_node(subject->place.doc, i), "listen");
-
 		if (other == subject->service && j >= i)
 			return;
 		if (!overlap(subject->service, addr, other, &other->listen[j]))
 			continue;
+		place = place_child(&subject->place, listen_node(subject->place.doc, i), "listen");
 		complain(subject->build, &place, "'%s' overlaps a listener of service '%s'",
 			 addr_format(addr, text), other->name);
 		return;
