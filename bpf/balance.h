@@ -213,6 +213,11 @@ static __always_inline bool flow_is_over(struct packet *pkt)
 	return true;
 }
 
+static __always_inline bool may_be_reply(const struct lb_flow_key *key)
+{
+	return end_may_be(&key->saddr, key->sport, key->proto) || any_port_may_be(key);
+}
+
 /*
  * A TCP or UDP packet: the flow of one that is to be forwarded is pkt->record. A packet with
  * neither a service nor a backend at its ends costs no more than finding that out.
@@ -221,24 +226,20 @@ static __always_inline __u32 balance_flow(struct ctx_kind *ctx, struct packet *p
 {
 	const struct lb_flow_key *key = &pkt->key;
 	bool by_client = end_may_be(&key->daddr, key->dport, key->proto);
-	bool by_backend = !by_client && end_may_be(&key->saddr, key->sport, key->proto);
+	bool any = !by_client && any_port_may_be(key);
 	struct lb_meta *meta;
 
-	if (!by_client && !by_backend) {
-		if (!any_port_may_be(key))
-			return pkt->bad ? LB_V_NOT_HANDLED : LB_V_NOT_OURS;
-		by_client = true;
-	}
+	if (!by_client && !any && !end_may_be(&key->saddr, key->sport, key->proto))
+		return pkt->bad ? LB_V_NOT_HANDLED : LB_V_NOT_OURS;
 	meta = meta_get();
 	if (!meta || pkt->bad)
 		return balance_unknown(ctx, pkt);
 	pkt->hash = hash_key(key, meta->hash_keys);
-	if (by_client && find_by_client(pkt))
+	if ((by_client || any) && find_by_client(pkt))
 		return flow_is_over(pkt) ? balance_unknown(ctx, pkt) : LB_V_FORWARDED;
-	if (by_client)
-		by_backend =
-			end_may_be(&key->saddr, key->sport, key->proto) || any_port_may_be(key);
-	return by_backend && find_by_backend(pkt) ? LB_V_REPLIED : balance_unknown(ctx, pkt);
+	if ((!by_client || may_be_reply(key)) && find_by_backend(pkt))
+		return LB_V_REPLIED;
+	return balance_unknown(ctx, pkt);
 }
 
 /* A fragment without ports: its record is found, or the verdict without one. */
@@ -286,8 +287,11 @@ static __always_inline struct packet *packet_begin(struct ctx_kind *ctx)
 	if (!pkt)
 		return NULL;
 	__builtin_memset(&pkt->word, 0, sizeof(*pkt) - offsetof(struct packet, word));
+	pkt->key.sport = 0;
+	pkt->key.dport = 0;
 	pkt->key.zone = 0;
 	pkt->key.pad = 0;
+	pkt->hash = 0;
 	pkt->action = CTX_NOTHING;
 	pkt->bytes = ctx_len(ctx);
 	pkt->now = ticks_now();

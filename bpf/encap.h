@@ -163,7 +163,7 @@ VERIFIED_ALONE int encap_outer6(struct ctx_kind *ctx, const struct packet *pkt,
 	return 0;
 }
 
-/* Wraps the packet for its backend. Nonzero: there was no room, and nothing was changed. */
+/* Wraps the packet for its backend. Nonzero: there was no room, or no source is known. */
 VERIFIED_ALONE int encap_apply(struct ctx_kind *ctx, const struct packet *pkt,
 			       const struct lb_flow *flow, const struct lb_backend *backend)
 {

@@ -268,7 +268,8 @@ VERIFIED_ALONE int flow_track(struct lb_flow *flow, const struct packet *pkt)
 		__u32 state = LB_FLOW_STATE(old);
 		__u32 next = state_next(flow, old, pkt);
 
-		if (LB_FLOW_GENERATION(old) != LB_FLOW_GENERATION(pkt->word))
+		/* It was taken apart meanwhile, or is another flow's. */
+		if (LB_FLOW_GENERATION(old) != LB_FLOW_GENERATION(pkt->word) || !flow_is_live(old))
 			break;
 		if (next == state) {
 			flow_see_twice(flow, old, pkt);

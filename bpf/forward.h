@@ -112,10 +112,8 @@ static __always_inline int forward_change(struct ctx_kind *ctx, struct packet *p
 					  const struct lb_flow *flow,
 					  const struct lb_backend *backend)
 {
-	if (flow_is_two_way(flow)) {
-		rewrite_from(flow, backend, pkt, &pkt->rewrite);
-		return rewrite_apply(ctx, pkt, flow, &pkt->rewrite);
-	}
+	if (flow_is_two_way(flow))
+		return rewrite_apply(ctx, pkt, &pkt->rewrite);
 	if (rewrite_ttl(ctx, pkt))
 		return -1;
 	if (flow->forward == LB_FORWARD_DSR)
@@ -135,6 +133,8 @@ static __always_inline __u32 flow_forward(struct ctx_kind *ctx, struct packet *p
 	error = hop_get(ctx, pkt, flow, backend);
 	if (dry)
 		trace_hop(&pkt->hop, error);
+	if (flow_is_two_way(flow))
+		rewrite_from(flow, backend, pkt, &pkt->rewrite);
 	if (!flow_same(flow, pkt))
 		return drop(pkt, LB_V_BAD_STATE);
 	count_traffic(flow->service, flow->backend, pkt->from_client, pkt->bytes);

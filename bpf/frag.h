@@ -51,7 +51,7 @@ VERIFIED_ALONE int frag_note(const struct packet *pkt)
 	frag->seen = pkt->now;
 	frag->record = pkt->record;
 	frag->generation = LB_FLOW_GENERATION(pkt->word);
-	__sync_fetch_and_add(&frag->sequence, 1);
+	__sync_lock_test_and_set(&frag->sequence, sequence + 2); /* orders what was written */
 	return 0;
 }
 

@@ -22,7 +22,7 @@ static __always_inline bool hop_fresh(__u32 asked_at, __u32 now)
 	struct lb_meta *meta = meta_get();
 
 	return meta && now - asked_at < meta->second &&
-	       (__s32)(asked_at - READ_ONCE(meta->hops_changed)) > 0;
+	       now - asked_at < now - READ_ONCE(meta->hops_changed);
 }
 
 /* Copies a row, unless it is being written or never was. */
@@ -44,9 +44,10 @@ static __always_inline bool hop_lock(struct lb_hop *row)
 	       __sync_val_compare_and_swap(&row->sequence, sequence, sequence + 1) == sequence;
 }
 
+/* An exchange, not an addition: it orders what was written before it. */
 static __always_inline void hop_unlock(struct lb_hop *row)
 {
-	__sync_fetch_and_add(&row->sequence, 1);
+	__sync_lock_test_and_set(&row->sequence, row->sequence + 1);
 }
 
 /* What another CPU writes at this moment is as good. */
@@ -118,26 +119,31 @@ static __always_inline __u32 way_hash(const struct lb_hop *answer)
 static __always_inline bool way_take(struct lb_hop *row, const struct lb_hop *answer)
 {
 	struct lb_meta *meta = meta_get();
+	__s32 age = answer->asked_at - row->asked_at; /* below 0: another CPU's clock is ahead */
 	bool ours;
 
 	if (!meta || !hop_lock(row))
 		return false;
 	ours = way_is(row, answer);
-	if (!ours && (!row->ifindex || answer->asked_at - row->asked_at > 2 * meta->second)) {
+	if (!ours && (!row->ifindex || age > (__s32)(2 * meta->second))) {
 		__builtin_memcpy(row, answer, 2 * ETH_ALEN);
 		row->ifindex = answer->ifindex;
 		row->mtu = answer->mtu;
 		ours = true;
 	}
-	if (ours)
+	if (ours && (age > 0 || !row->asked_at))
 		row->asked_at = answer->asked_at;
 	hop_unlock(row);
 	return ours;
 }
 
-/* The flow's way to its client is <answer>. With all rows taken it is asked for each packet. */
-static __always_inline void way_keep(struct lb_flow *flow, const struct lb_hop *answer)
+/*
+ * The flow's way to its client is pkt->hop. With all rows taken it is asked for each packet. Should
+ * the record have become another flow's meanwhile, it has no way.
+ */
+static __always_inline void way_keep(struct lb_flow *flow, const struct packet *pkt)
 {
+	const struct lb_hop *answer = &pkt->hop;
 	__u32 hash = way_hash(answer);
 
 	for (__u32 i = 0; i < WAY_TRIES; i++) {
@@ -150,7 +156,9 @@ static __always_inline void way_keep(struct lb_flow *flow, const struct lb_hop *
 		barrier();
 		WRITE_ONCE(flow->way_asked, answer->asked_at);
 		barrier();
-		WRITE_ONCE(flow->way, at);
+		WRITE_ONCE(flow->way, flow_same(flow, pkt) ? at : 0);
+		if (!flow_same(flow, pkt))
+			WRITE_ONCE(flow->way, 0);
 		return;
 	}
 }
@@ -180,27 +188,21 @@ VERIFIED_ALONE int way_renew(struct ctx_kind *ctx, struct packet *pkt, struct lb
 		return -1;
 	error = hop_ask(ctx, flow_vip(flow), &flow->client, pkt->now, &pkt->hop);
 	if (!error && !dry)
-		way_keep(flow, &pkt->hop);
+		way_keep(flow, pkt);
 	return error;
 }
 
-static __always_inline const struct lb_ip *hop_source(const struct lb_flow *flow,
-						      const struct lb_backend *backend)
-{
-	if (flow->forward >= LB_FORWARD_IPIP)
-		return &backend->source;
-	return flow->forward == LB_FORWARD_SNAT ? flow_source(flow) : &flow->client;
-}
-
-/* Asks the kernel for the next hop to a backend, and keeps it. */
-VERIFIED_ALONE int hop_renew(struct ctx_kind *ctx, struct packet *pkt, const struct lb_flow *flow,
-			     struct lb_backend *backend)
+/*
+ * Asks the kernel for the next hop to a backend, and keeps it. It is the same for all its flows, so
+ * that none of them is asked for: the source is ours on the way to it, or none.
+ */
+VERIFIED_ALONE int hop_renew(struct ctx_kind *ctx, struct packet *pkt, struct lb_backend *backend)
 {
 	int error;
 
-	if (!pkt || !flow || !backend)
+	if (!pkt || !backend)
 		return -1;
-	error = hop_ask(ctx, hop_source(flow, backend), &backend->addr, pkt->now, &pkt->hop);
+	error = hop_ask(ctx, &backend->source, &backend->addr, pkt->now, &pkt->hop);
 	if (!error && !dry)
 		hop_write(&backend->hop, &pkt->hop);
 	return error;
@@ -215,7 +217,7 @@ static __always_inline int hop_get(struct ctx_kind *ctx, struct packet *pkt, str
 	if (hop_fresh(READ_ONCE(backend->hop.asked_at), pkt->now) &&
 	    hop_read(&backend->hop, &pkt->hop))
 		return 0;
-	return hop_renew(ctx, pkt, flow, backend);
+	return hop_renew(ctx, pkt, backend);
 }
 
 #endif

@@ -200,6 +200,8 @@ static __always_inline __u32 error_forward(struct ctx_kind *ctx, struct packet *
 		return drop(pkt, LB_V_INTERNAL);
 	rewrite_from(flow, backend, pkt, &pkt->rewrite);
 	error = hop_get(ctx, pkt, flow, backend);
+	if (!flow_same(flow, pkt))
+		return drop(pkt, LB_V_BAD_STATE);
 	delta = quote_ip(ctx, pkt, quote, &pkt->rewrite);
 	delta += quote_l4(ctx, pkt, quote, &pkt->rewrite);
 	if (error_rewrite(ctx, pkt, outer, &pkt->rewrite, delta))

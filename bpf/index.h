@@ -81,8 +81,14 @@ static __always_inline __u32 bucket_used(const struct lb_bucket *bucket)
 	__u32 used = 0;
 
 #pragma unroll
-	for (int i = 0; i < LB_BUCKET_ENTRIES; i++)
-		used += READ_ONCE(bucket->entry[i]) ? 1 : 0;
+	for (int i = 0; i < LB_BUCKET_ENTRIES; i++) {
+		__u64 entry = READ_ONCE(bucket->entry[i]);
+		__u64 negative = -entry;
+
+		/* No branch: the verifier would follow each of 256 ways through eight. */
+		asm volatile("" : "+r"(negative));
+		used += (entry | negative) >> 63;
+	}
 	return used;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Upkeep of the flow table: a timer of its own that outlives the daemon, and two programs that the
+ * Upkeep of the flow table: a timer of its own that outlives the daemon, and programs that the
  * daemon runs. Under the timer no packet waits for it.
  */
 #include "sweep.h"

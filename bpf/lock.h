@@ -11,7 +11,7 @@
 
 #include "hash.h"
 
-#define LOCK_TRIES 512 /* a holder has some hundred instructions to do, and a few lines to read */
+#define LOCK_TRIES 256 /* a holder has some hundred instructions to do, and a few lines to read */
 
 /* NULL: another CPU has held it all the time. */
 static __always_inline __u64 *key_lock(__u64 hash)

@@ -17,7 +17,7 @@
 
 #include "lb/abi.h"
 
-/* Set by the loader to the size of lb_flows before it loads the object. */
+/* Set by the loader before it loads the object: the sizes of tables follow from it. */
 const volatile __u32 max_flows = LB_DEFAULT_FLOWS;
 
 /* Set in a second load for traces: nothing is written but a scratch map of its own. */

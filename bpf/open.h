@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Opening a flow: a record, a backend, the index entries.
+ * Opening a flow: a record, a backend, the index entry.
  *
  * Owns: the records that are being filled, lb_half, lb_snat.next. Whatever fails is undone and
  * leaves no trace but a generation of its own. The record is claimed where none has its key, so
@@ -20,8 +20,6 @@
 struct scratch {
 	struct choice choice;
 	struct lb_flow flow; /* of a packet without a record */
-	struct lb_flow_key
-		outer; /* of an ICMP error, while the packet's key is that of its quote */
 };
 
 struct {
@@ -69,11 +67,11 @@ static __always_inline __u64 *half_place(void)
 }
 
 static __always_inline void flow_fill_client(struct lb_flow *flow, const struct packet *pkt,
-					     const struct lb_service *service)
+					     const struct lb_service *service, __u16 vip)
 {
 	flow->seen = pkt->now;
 	flow->client = pkt->key.saddr;
-	flow->vip = service->vip;
+	flow->vip = vip;
 	flow->client_port = pkt->key.sport;
 	flow->source_port = pkt->key.sport;
 	flow->vip_port = pkt->key.dport;
@@ -248,16 +246,22 @@ VERIFIED_ALONE __u32 open_record(struct lb_flow *flow, struct packet *pkt,
 /* A claimed record with the client's key. LB_V_BAD_STATE: another CPU has the key. */
 static __always_inline __u32 open_claim(struct packet *pkt, const struct lb_service *service)
 {
-	__u64 *lock = key_lock(pkt->hash);
+	__u16 vip = READ_ONCE(service->vip);
+	const struct lb_ip *addr = vip_at(vip);
 	struct lb_flow *flow;
+	__u64 *lock;
 	int error;
 
+	/* The kernel may give the memory of an entry that was replaced to another one at once. */
+	if (!addr || !ip_equal(addr, &pkt->key.daddr))
+		return LB_V_BAD_STATE;
+	lock = key_lock(pkt->hash);
 	if (!lock)
 		return LB_V_BAD_STATE;
 	error = record_take(&pkt->key, pkt->hash, &pkt->record);
 	flow = flow_at(pkt->record);
 	if (!error && flow)
-		flow_fill_client(flow, pkt, service);
+		flow_fill_client(flow, pkt, service, vip);
 	key_unlock(lock);
 	if (error)
 		return error == -ENOSPC ? LB_V_TABLE_FULL : LB_V_BAD_STATE;
@@ -309,7 +313,7 @@ VERIFIED_ALONE __u32 flow_rehearse(struct packet *pkt, const struct lb_service *
 		return LB_V_INTERNAL;
 	if (!record_is_left(pkt))
 		return LB_V_TABLE_FULL;
-	flow_fill_client(&scratch->flow, pkt, service);
+	flow_fill_client(&scratch->flow, pkt, service, service->vip);
 	open_pool(scratch, service, &pkt->key, false);
 	verdict = open_reverse(&scratch->flow, &scratch->choice,
 			       pkt->word ? pkt->record : RECORD_NONE, service);
@@ -328,7 +332,7 @@ VERIFIED_ALONE __u32 flow_borrow(const struct packet *pkt, const struct lb_servi
 
 	if (!pkt || !service || !scratch)
 		return LB_V_INTERNAL;
-	flow_fill_client(&scratch->flow, pkt, service);
+	flow_fill_client(&scratch->flow, pkt, service, service->vip);
 	open_pool(scratch, service, &pkt->key, true);
 	if (!scratch->choice.backend)
 		return LB_V_NO_BACKEND;

@@ -22,6 +22,8 @@ struct rewrite {
 	struct lb_ip daddr;
 	__be16 sport;
 	__be16 dport;
+	__u16 sum_addresses; /* what sums grow by: addresses, ports */
+	__u16 sum_ports;
 };
 
 struct packet {

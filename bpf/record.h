@@ -96,6 +96,9 @@ VERIFIED_ALONE int record_take(const struct lb_flow_key *key, __u64 hash, __u32 
 		return -ENOSPC;
 	for (int i = 0; i < LB_CAS_TRIES; i++) {
 		error = record_look(key, hash, &vacancy);
+		if (!error && record_is_away(vacancy.record, vacancy.home) &&
+		    crowd_of(vacancy.home) >= LB_CROWD_MOST)
+			error = -ENOSPC;
 		if (error || record_claim(&vacancy))
 			break;
 		error = -EBUSY;

@@ -18,6 +18,11 @@ static __always_inline void rewrite_from(const struct lb_flow *flow,
 					 const struct lb_backend *backend, const struct packet *pkt,
 					 struct rewrite *rewrite)
 {
+	/* The way back takes off what the way there adds. */
+	__u16 turn = pkt->from_client ? 0 : 0xffff;
+
+	rewrite->sum_addresses = flow->sum_addresses ^ turn;
+	rewrite->sum_ports = flow->sum_ports ^ turn;
 	if (pkt->from_client) {
 		rewrite->saddr = *flow_source(flow);
 		rewrite->daddr = backend->addr;
@@ -117,13 +122,11 @@ static __always_inline void rewrite_sum(struct lb_flow *flow, const struct packe
 
 /* Nonzero: the frame could not be read again, which cannot be. */
 static __always_inline int rewrite_apply(struct ctx_kind *ctx, const struct packet *pkt,
-					 const struct lb_flow *flow, const struct rewrite *rewrite)
+					 const struct rewrite *rewrite)
 {
-	/* The way back takes off what the way there adds. */
-	__u16 turn = pkt->from_client ? 0 : 0xffff;
 	struct checksum_change change = {
-		.pseudo = flow->sum_addresses ^ turn,
-		.ports = flow->sum_ports ^ turn,
+		.pseudo = rewrite->sum_addresses,
+		.ports = rewrite->sum_ports,
 	};
 	__be16 *ports;
 

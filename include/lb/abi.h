@@ -28,7 +28,7 @@
 #define LB_MAX_POOLS	 4096	    /* ids 1..LB_MAX_POOLS - 1 */
 #define LB_MAX_BACKENDS	 65536	    /* ids 1..LB_MAX_BACKENDS - 1; 0 is "none" */
 #define LB_MAX_SLOTS	 (1U << 22) /* backend ids in the arena shared by all pools' tables */
-#define LB_DEFAULT_FLOWS 1000000    /* flow records */
+#define LB_DEFAULT_FLOWS 1000000
 #define LB_MAX_FLOWS	 (1U << 23)
 #define LB_MAX_TABLE	 65521 /* slots of one pool's table */
 #define LB_LEAST_EXACT	 256   /* least-connections looks at every member up to this many */
@@ -296,7 +296,7 @@ struct lb_bucket {
 /*
  * TCP as both directions tell it. One function in bpf/flow.h moves it.
  *   FREE         the record belongs to nobody
- *   CLAIMED      being filled by the CPU that took it
+ *   CLAIMED      being filled by the CPU that took it, or taken apart
  *   SYN          the client's SYN went to the backend
  *   SYNACK       the backend answered, the client has not yet
  *   OPEN         handshake done (UDP: a reply was seen)
@@ -363,7 +363,7 @@ struct lb_flow {
 
 /* How many flows live elsewhere because this set, their home, was full: a byte for each set. */
 #define LB_CROWDS(max_flows) ((__u32)(LB_SETS(max_flows) / 8 + 1))
-#define LB_CROWD_MOST	     200
+#define LB_CROWD_MOST	     200 /* more are not let in: a byte must not run over */
 
 /* ---- lb_kills: mmapable array of __u64, flows that the daemon wants ended -------------------- */
 
@@ -423,7 +423,7 @@ struct lb_meta {
 	__u32 tick_ns;		       /* length of a tick: the kernel's jiffies, measured once */
 	__u32 second;		       /* a second in ticks */
 	__u32 timeout[LB_FLOW_STATES]; /* ticks a record in this state may be idle; 0: for ever */
-	__u64 hash_keys[LB_HASH_KEYS]; /* secret and odd; for ever: the index depends on them */
+	__u64 hash_keys[LB_HASH_KEYS]; /* secret and odd; for ever: where records stand follows */
 	char build[LB_NAME_LEN];
 	__u64 half_tail; /* BPF: tickets of lb_half */
 };

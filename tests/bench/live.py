@@ -119,9 +119,9 @@ def bulk(_helpers):
                 with lab.lbd(setup):
                     for way in ("up", "down"):
                         table.add(f"lbd nat, {label}, {way}",
-                                  traffic.run(VIP, way, 2 * SECONDS) or None)
+                                  traffic.run(VIP, way, "-t", str(2 * SECONDS)) or None)
                 for way in ("up", "down"):
                     table.add(f"kernel routing, {label}, {way}",
-                              traffic.run(BACKEND, way, 2 * SECONDS) or None)
+                              traffic.run(BACKEND, way, "-t", str(2 * SECONDS)) or None)
     table.show([(f"lbd nat, {label}, {way}", f"kernel routing, {label}, {way}")
                 for *_, label in rows for way in ("up", "down")])

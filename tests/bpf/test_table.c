@@ -166,6 +166,15 @@ static void flow_without_a_free_record_in_its_sets_is_refused(void **state)
 	expect_equal(world.meta->live_flows, 0);
 	expect_equal(crowd_of(home), 0);
 	expect_equal(world.live[1].pending_in, 0);
+	run_row("there is one, but too many live elsewhere");
+	for (uint32_t i = 0; i < world.n_records; i++)
+		if (i / LB_SET_RECORDS != home)
+			world.flows[i].word = 0;
+	world.crowds[home / 8] = (uint64_t)LB_CROWD_MOST << home % 8 * 8;
+	talk = talk_of(CLIENT_PORT);
+	talk_say(&talk, BY_CLIENT, SYN, 0, LB_V_TABLE_FULL);
+	expect_equal(world.meta->live_flows, 0);
+	world.crowds[home / 8] = 0;
 	run_row("but one at home");
 	world.flows[home * LB_SET_RECORDS + 3].word = 0;
 	talk = talk_of(CLIENT_PORT);

@@ -8,6 +8,7 @@ import subprocess
 import tap
 
 PORT = "5201"
+PATIENCE = 20  # seconds
 
 
 def median(values):
@@ -31,13 +32,12 @@ class Bulk:
     def _listens(self):
         return PORT in self.lab.run("b1", "ss", "-Hltn", f"sport = :{PORT}").stdout
 
-    def run(self, address, way, seconds):
-        """Bits per second that the receiver got; 0 when it failed."""
-        argv = ["iperf3", "-c", address, "-p", PORT, "-t", str(seconds), "-J", "--connect-timeout",
-                "1000"]
+    def run(self, address, way, *length):
+        """Bits per second that the receiver got of so much (iperf3's -t or -n); 0: it failed."""
+        argv = ["iperf3", "-c", address, "-p", PORT, *length, "-J", "--connect-timeout", "1000"]
         try:
             done = self.lab.run("client", *argv, *(["-R"] if way == "down" else []),
-                                timeout=seconds + 10)
+                                timeout=PATIENCE)
             answer = json.loads(done.stdout)
         except (subprocess.TimeoutExpired, json.JSONDecodeError) as error:
             tap.note(f"iperf3 to {address}: {error}")
@@ -52,7 +52,7 @@ class Bulk:
         dump = self.lab.popen("lb", "tcpdump", "-Q", "out", "-c", "20000", "-nns", "96", "-i", link,
                               "tcp", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         dump.stderr.readline()  # it listens
-        self.run(address, way, 1)
+        self.run(address, way, "-n", "256M")
         self.lab.end(dump)
         text = dump.stdout.read()
         return max((int(n) for n in re.findall(r"length (\d+)", text)), default=0)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """A flow table full of open connections that nobody opened, written into the pinned maps.
 
+They stand where no packet would find them: for what walks the table.
+
 The layouts are those of struct lb_flow, lb_meta and lb_live in include/lb/abi.h.
 """
 import ctypes
@@ -10,9 +12,10 @@ import struct
 from lab import BPF_SYSCALL, _libc
 
 BPF_OBJ_GET = 7
-FLOW, LIVE = 128, 128  # bytes
+FLOW, LIVE = 64, 128  # bytes
 OPEN_COUNTED = 4 | 1 << 8 | 1 << 32  # state, LB_FLOW_COUNTED, generation 1
-LIVE_FLOWS, FRESH, SWEPT_TICKS = 48, 56, 68  # in lb_meta
+LIVE_FLOWS, SWEPT_TICKS = 48, 64  # in lb_meta
+VIP_ROW = 1  # of the only service
 
 
 def _memory(path, size):
@@ -32,9 +35,9 @@ def _record(i, n_backends, now):
     """Sixteen connections of each client from 10.64.0.0 on, to backends with the ids from 1 on."""
     backend = 1 + i % n_backends
     return (struct.pack("<QIHH", OPEN_COUNTED, now, backend, 1)
-            + _mapped(struct.pack(">I", 0x0a400000 + i // 16)) + _mapped(b"\x0a\0\0\x64")
-            + struct.pack(">HHHH", 1024 + i % 16, 80, 80, 1024 + i % 16)
-            + struct.pack("<HBBHH", 0, 6, 0, 0, 0) + _mapped(bytes([10, 0, 1, 10 + backend])))
+            + _mapped(struct.pack(">I", 0x0a400000 + i // 16))
+            + struct.pack(">HHH", 1024 + i % 16, 80, 1024 + i % 16)
+            + struct.pack("<HHHBB", VIP_ROW, 0, 0, 6, 0))
 
 
 def fill(pin_path, count, n_backends):
@@ -48,4 +51,3 @@ def fill(pin_path, count, n_backends):
     for i in range(n_backends):
         struct.pack_into("<Q", live, (1 + i) * LIVE, len(range(i, count, n_backends)))
     struct.pack_into("<Q", meta, LIVE_FLOWS, count)
-    struct.pack_into("<I", meta, FRESH, count)

@@ -17,7 +17,7 @@ WEIGHTS = {"b1": 1, "b2": 2, "b3": 1, "b4": 1}
 WEB, CLIENT = f"{VIP}:80", "10.0.0.2"
 SLOTS = 16381  # of a pool without table-size
 HELD, ASKED = range(41000, 41060), range(42000, 42200)  # client ports
-POOL, BACKEND = 96, 120  # bytes of struct lb_pool and lb_backend (include/lb/abi.h)
+POOL, BACKEND = 96, 192  # bytes of struct lb_pool and lb_backend (include/lb/abi.h)
 
 
 def setup(order):

@@ -50,3 +50,20 @@ void forget_services(struct load_balancer *lb)
 		log_info("ended %llu flows of services that are gone",
 			 (unsigned long long)forget.ended);
 }
+
+static bool mark_backend(void *ctx, uint32_t record, const struct lb_flow *flow)
+{
+	uint8_t *bits = ctx;
+
+	(void)record;
+	bits[flow->backend / 8] |= (uint8_t)(1U << flow->backend % 8);
+	return true;
+}
+
+void forget_mark_named(void *ctx, uint8_t *bits)
+{
+	struct load_balancer *lb = ctx;
+
+	if (lb->dataplane)
+		dataplane_each_flow(lb->dataplane, 0, mark_backend, bits);
+}

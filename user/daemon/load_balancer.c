@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "daemon/apply.h"
 #include "daemon/entry.h"
+#include "daemon/forget.h"
 #include "daemon/refresh.h"
 #include "daemon/reload.h"
 #include "daemon/service_counts.h"
@@ -93,6 +94,8 @@ static int start_registry(struct load_balancer *lb, struct error *err)
 		.backend = adopt_backend, .pool = adopt_pool, .service = adopt_service};
 	int r = registry_new(lb->dataplane ? dataplane_rows(lb->dataplane) : NULL, &lb->registry);
 
+	if (r == 0)
+		registry_ask(lb->registry, forget_mark_named, lb);
 	if (r == 0)
 		r = ids_init(&lb->pool_ids, LB_MAX_POOLS);
 	if (r == 0)

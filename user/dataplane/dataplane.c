@@ -82,7 +82,8 @@ static int load(struct dataplane *dp, const struct dataplane_spec *spec, struct 
 			rc = programs_load(&dp->programs, &dp->maps, false, err);
 	}
 	if (rc == 0 && dp->adopted && spec->max_flows && spec->max_flows != dp->maps.max_flows)
-		log_warning("the pinned flow table keeps its %u records; 'lbd --teardown' first to "
+		log_warning("the pinned flow table keeps its size of %u flows; 'lbd --teardown' "
+			    "first to "
 			    "change them",
 			    dp->maps.max_flows);
 	return rc;

@@ -49,7 +49,7 @@ void meta_adopt(struct lb_meta *meta, const char *build)
 	meta_beat(meta);
 }
 
-/* Secret: who knows them can aim at one bucket of the index. */
+/* Secret: who knows them can aim at one set of records. */
 static void make_keys(struct lb_meta *meta)
 {
 	uint64_t keys[LB_HASH_KEYS + 1];

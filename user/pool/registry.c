@@ -33,6 +33,8 @@ struct registry {
 	struct lb_live *rows;
 	struct lb_live *own_rows; /* NULL when they were given */
 	uint32_t lowest;	  /* no id below it is free */
+	void (*mark)(void *ctx, uint8_t *bits);
+	void *mark_ctx;
 	uint16_t chains[N_CHAINS];
 	struct identity ids[LB_MAX_BACKENDS];
 };
@@ -176,9 +178,16 @@ static bool is_over(const struct registry *registry, uint16_t id, uint64_t now_m
 	       live_pending(row) == 0;
 }
 
-uint32_t registry_sweep(struct registry *registry, uint64_t now_ms)
+void registry_ask(struct registry *registry, void (*mark)(void *ctx, uint8_t *bits), void *ctx)
 {
-	uint32_t forgotten = 0;
+	registry->mark = mark;
+	registry->mark_ctx = ctx;
+}
+
+/* How many may be forgotten, if nothing names them. */
+static uint32_t count_over(struct registry *registry, uint64_t now_ms)
+{
+	uint32_t over = 0;
 
 	for (uint32_t id = 1; id < LB_MAX_BACKENDS; id++) {
 		struct identity *identity = &registry->ids[id];
@@ -187,11 +196,32 @@ uint32_t registry_sweep(struct registry *registry, uint64_t now_ms)
 			identity->state = ID_TOMBSTONE;
 			identity->released_ms = now_ms;
 		}
-		if (is_over(registry, (uint16_t)id, now_ms)) {
-			forget(registry, (uint16_t)id);
-			forgotten++;
-		}
+		over += is_over(registry, (uint16_t)id, now_ms);
 	}
+	return over;
+}
+
+uint32_t registry_sweep(struct registry *registry, uint64_t now_ms)
+{
+	uint8_t *named = count_over(registry, now_ms) ? calloc(1, REGISTRY_BITS_LEN) : NULL;
+	uint32_t forgotten = 0;
+
+	if (!named)
+		return 0;
+	if (registry->mark)
+		registry->mark(registry->mark_ctx, named);
+	for (uint32_t id = 1; id < LB_MAX_BACKENDS; id++) {
+		if (!is_over(registry, (uint16_t)id, now_ms))
+			continue;
+		if (named[id / 8] & (1U << id % 8)) {
+			registry->ids[id].released_ms =
+				now_ms + REGISTRY_AGAIN_MS - REGISTRY_TOMBSTONE_MS;
+			continue;
+		}
+		forget(registry, (uint16_t)id);
+		forgotten++;
+	}
+	free(named);
 	return forgotten;
 }
 

@@ -7,8 +7,9 @@
  * May know: base, include/lb. Must never know: BPF.
  *
  * Ids are 1..LB_MAX_BACKENDS - 1. A removed backend's id is a tombstone for at least
- * REGISTRY_TOMBSTONE_MS, and until its row says that nothing is open; the same identity coming
- * back takes the same id again. A row is zeroed when its id goes to a new identity.
+ * REGISTRY_TOMBSTONE_MS, until its row says that nothing is open, and until no flow record names
+ * it: those that count no more still lead packets by it. The same identity coming back takes the
+ * same id again. A row is zeroed when its id goes to a new identity.
  */
 #ifndef POOL_REGISTRY_H
 #define POOL_REGISTRY_H
@@ -20,6 +21,8 @@
 #include "lb/abi.h"
 
 #define REGISTRY_TOMBSTONE_MS 120000
+#define REGISTRY_AGAIN_MS     10000 /* until a tombstone that was named is looked at again */
+#define REGISTRY_BITS_LEN     (LB_MAX_BACKENDS / 8)
 
 struct registry;
 
@@ -27,6 +30,9 @@ struct registry;
  */
 int registry_new(struct lb_live *rows, struct registry **ret_registry);
 void registry_free(struct registry *registry);
+/* <mark> sets the bits of the ids that something else names; asked when an id is to be forgotten.
+ */
+void registry_ask(struct registry *registry, void (*mark)(void *ctx, uint8_t *bits), void *ctx);
 /* Makes a known identity of what a previous daemon left in the maps: a tombstone until it is taken.
  * -EEXIST if the id or the identity is known already, -EINVAL for an id or a name that cannot be.
  */

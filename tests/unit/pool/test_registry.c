@@ -100,6 +100,32 @@ static void a_tombstone_lasts_until_its_time_is_over_and_nothing_is_open(void **
 	}
 }
 
+static void mark(void *ctx, uint8_t *bits)
+{
+	uint16_t id = *(uint16_t *)ctx;
+
+	bits[id / 8] |= (uint8_t)(1U << id % 8);
+}
+
+static void a_tombstone_that_is_named_is_not_forgotten(void **state)
+{
+	const uint64_t over = REGISTRY_TOMBSTONE_MS;
+	uint16_t named = take(*state, "web", "10.0.0.1:80", 0);
+	uint16_t other = take(*state, "web", "10.0.0.2:80", 0);
+	uint16_t nobody = 0;
+
+	registry_release(*state, named, 0);
+	registry_release(*state, other, 0);
+	registry_ask(*state, mark, &named);
+	assert_int_equal(registry_sweep(*state, over), 1);
+	assert_true(registry_is_tombstone(*state, named));
+	assert_int_equal(take(*state, "web", "10.0.0.3:80", over), other);
+	registry_ask(*state, mark, &nobody);
+	assert_int_equal(registry_sweep(*state, over + REGISTRY_AGAIN_MS - 1), 0);
+	assert_int_equal(registry_sweep(*state, over + REGISTRY_AGAIN_MS), 1);
+	assert_false(registry_is_tombstone(*state, named));
+}
+
 static void an_id_given_to_another_identity_starts_with_a_zeroed_row(void **state)
 {
 	uint16_t id = take(*state, "web", "10.0.0.1:80", 0);
@@ -223,6 +249,7 @@ int main(void)
 		REGISTRY_TEST(an_identity_is_pool_address_and_port),
 		REGISTRY_TEST(a_removed_identity_comes_back_with_its_id_and_its_counts),
 		REGISTRY_TEST(a_tombstone_lasts_until_its_time_is_over_and_nothing_is_open),
+		REGISTRY_TEST(a_tombstone_that_is_named_is_not_forgotten),
 		REGISTRY_TEST(an_id_given_to_another_identity_starts_with_a_zeroed_row),
 		REGISTRY_TEST(an_adopted_id_is_a_tombstone_until_it_is_taken),
 		REGISTRY_TEST(an_adopted_id_that_nobody_takes_is_forgotten_in_time),
