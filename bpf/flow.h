@@ -278,9 +278,7 @@ VERIFIED_ALONE int flow_track(struct lb_flow *flow, const struct packet *pkt)
 		if (!flow_move(flow, old, next, old & LB_FLOW_KILLED))
 			continue;
 		flow_moved(flow, state, next, pkt);
-		/* A FIN may prove a client and close its side. */
-		if (!(pkt->flags & TCP_FIN))
-			break;
+		break;
 	}
 	return 0;
 }
@@ -337,6 +335,8 @@ static __always_inline void flow_see(struct lb_flow *flow, struct packet *pkt)
 	if (READ_ONCE(flow->seen) != pkt->now)
 		WRITE_ONCE(flow->seen, pkt->now);
 	if (flow_may_move(pkt))
+		flow_track(flow, pkt);
+	if (pkt->flags & TCP_FIN) /* it may prove a client and close its side */
 		flow_track(flow, pkt);
 	if (pkt->flags & TCP_RST || pkt->key.proto != LB_PROTO_TCP)
 		return;
