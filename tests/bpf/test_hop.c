@@ -166,6 +166,41 @@ static void where_both_directions_go_is_kept(void **state)
 	expect_hop(&world.ways[talk_flow(&talk)->way], CLIENT, 1500);
 }
 
+/* A row of gateways that a record may still believe keeps what it says. */
+static void row_of_a_gateway_is_given_away_when_nobody_believes_it(void **state)
+{
+	static const struct {
+		const char *name;
+		int32_t seconds; /* since the other gateway was asked for */
+		bool given;
+	} rows[] = {
+		{"asked for now", 0, false},
+		{"asked for a second ago", 1, false},
+		{"asked for by a CPU whose clock is ahead", -1, false},
+		{"asked for three seconds ago", 3, true},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct talk talk = talk_of(CLIENT_PORT);
+		struct lb_flow *flow;
+		uint16_t row;
+
+		world_reset(state);
+		run_row("%s", rows[i].name);
+		talk_open(&talk);
+		flow = talk_flow(&talk);
+		row = flow->way;
+		memcpy(world.ways[row].dmac, marked, sizeof(marked));
+		world.ways[row].asked_at = flow->seen - (uint32_t)rows[i].seconds * world.second;
+		flow->way = 0;
+		talk_say(&talk, BY_BACKEND, ACK, 9, LB_V_REPLIED);
+		expect_equal(flow->way == row, rows[i].given);
+		expect_equal(memcmp(world.ways[row].dmac, marked, sizeof(marked)) != 0,
+			     rows[i].given);
+		expect_hop(&world.ways[flow->way], CLIENT, 1500);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +208,7 @@ int main(int argc, char **argv)
 		TEST(doubtful_hop_is_asked_again_in_both_directions),
 		TEST(neighbour_that_becomes_known_is_used_at_once),
 		TEST(where_both_directions_go_is_kept),
+		TEST(row_of_a_gateway_is_given_away_when_nobody_believes_it),
 	};
 
 	(void)argc;

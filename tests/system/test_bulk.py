@@ -10,8 +10,8 @@ from bulk import Bulk, median
 from lab import VIP, Lab, config, nat
 from tap import at_least, main, note, ok
 
-RUNS = int(os.environ.get("LBD_BULK_RUNS", "3"))
-MOST_RUNS = 3 * RUNS  # where the first ones say no: a busy machine is not slow nine times of nine
+RUNS = int(os.environ.get("LBD_BULK_RUNS", "1"))
+MOST_RUNS = 9 * RUNS  # where the first one says no: a busy machine is not slow nine times of nine
 LENGTH = "-t", "1"
 FLOOR = float(os.environ.get("LBD_BULK_FLOOR", "0.80"))
 
