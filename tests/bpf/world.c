@@ -178,6 +178,7 @@ int world_open(void **state)
 	world.sweep = programs.sweep;
 	world.arm = programs.arm;
 	world.kill = programs.kill;
+	world.clock = programs.clock;
 	world.max_flows = world_flows;
 	world.n_records = LB_RECORDS(world_flows);
 	world.n_buckets = LB_BUCKETS(world_flows);
@@ -441,6 +442,17 @@ uint32_t world_now(void)
 	return (uint32_t)(world.ticks + ((uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec -
 					 world.clock_ns) /
 						world.tick_ns);
+}
+
+void world_pass(uint32_t ticks)
+{
+	struct clock clock = {0};
+	uint64_t first;
+
+	assert_int_equal(ask_clock(world.clock, &clock), 0);
+	first = clock.ticks;
+	while (clock.ticks - first < ticks)
+		assert_int_equal(ask_clock(world.clock, &clock), 0);
 }
 
 void world_timeout(enum lb_flow_state state, uint64_t ns)

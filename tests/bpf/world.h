@@ -46,6 +46,7 @@ struct world {
 	int sweep;
 	int arm;
 	int kill;
+	int clock;
 	int half; /* map descriptors */
 	int frags;
 	int locks;
@@ -113,7 +114,9 @@ void world_arm(void);
 void world_kill(uint32_t record, uint32_t generation);
 /* At least 1. */
 uint32_t world_ticks(uint64_t ns);
-uint32_t world_now(void);				   /* ticks */
+uint32_t world_now(void); /* ticks */
+/* Until the programs' own clock has gone on by so many: it may stand while ours goes on. */
+void world_pass(uint32_t ticks);
 void world_timeout(enum lb_flow_state state, uint64_t ns); /* 0: for ever */
 void world_timeouts(uint64_t ns);			   /* of every state */
 /* Makes every record so much older. */
