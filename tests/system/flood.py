@@ -32,7 +32,7 @@ FLOWS = 1000000  # the default
 REAL, BATCH = 200, 20
 KINDS = {"syn": ("nat", "SYN"), "udp": ("udp", "UDP"), "ack": ("dsr", "ACK")}
 SOL_TCP_INFO, TOTAL_RETRANS_AT = 11, 100  # <linux/tcp.h>
-ROUND, MOST_PPS, FRAME_LEN = 50000, 1e6, 54
+MOST_PPS, FRAME_LEN = 1e6, 54
 LINKS = ["cl0", "be0", "fl0"]  # of the balancer
 # What packets may get here: "not_ours" are replies of dsr, what follows is upkeep of IP.
 EXPECTED = {"forwarded", "forwarded_new", "untracked", "replied", "not_ours", "not_handled",
@@ -111,7 +111,8 @@ print(sent, time.monotonic() - began, worked, flush=True)
 """
 
 
-Size = collections.namedtuple("Size", "seconds core_share at_once timeout")
+# Of a flood; <round>: frames made at once, between which the generator waits for the kernel.
+Size = collections.namedtuple("Size", "seconds core_share at_once timeout round")
 Place = collections.namedtuple("Place", "lab lbd wire")
 
 
@@ -211,8 +212,8 @@ def compile_flood(lab, path, kind, port):
 
 
 class Flood:
-    def __init__(self, lab, directory, kind, port, share):
-        self.lab, self.share, self.pin = lab, share, f"/sys/fs/bpf/lbd-flood-{lab.prefix}"
+    def __init__(self, lab, directory, kind, port, size):
+        self.lab, self.size, self.pin = lab, size, f"/sys/fs/bpf/lbd-flood-{lab.prefix}"
         self.frames, self.seconds, self.worked = 0, 1, 0
         compile_flood(lab, f"{directory}/flood.o", kind, port)
         subprocess.run(["bpftool", "prog", "loadall", f"{directory}/flood.o", self.pin],
@@ -221,8 +222,8 @@ class Flood:
     def __enter__(self):
         self.process = self.lab.popen(
             "client", sys.executable, "-c", GENERATOR, f"{self.pin}/flood", "fl",
-            str(BPF_SYSCALL), str(FRAME_LEN), str(ROUND), str(MOST_PPS), str(self.share), stdin=-1,
-            stdout=-1, text=True)
+            str(BPF_SYSCALL), str(FRAME_LEN), str(self.size.round), str(MOST_PPS),
+            str(self.size.core_share), stdin=-1, stdout=-1, text=True)
         self.process.stdout.readline()
         return self
 
@@ -484,6 +485,6 @@ def run(lab, hook, kinds, size):
             lbd.api("POST", "/v1/audit")  # takes its memory the first time
             for kind in kinds:
                 story = Story(Place(lab, lbd, wire), kind, size)
-                story.live_through(Flood(lab, directory, KINDS[kind][1], story.clients.port,
-                                         size.core_share))
+                port = story.clients.port
+                story.live_through(Flood(lab, directory, KINDS[kind][1], port, size))
                 story.aftermath()

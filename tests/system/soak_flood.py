@@ -5,7 +5,8 @@ import flood
 from lab import Lab
 from tap import main
 
-SIZE = flood.Size(seconds=30, core_share=0.8, at_once=0.99, timeout="2s")
+SIZE = flood.Size(seconds=30, core_share=0.9, at_once=0.99, timeout="2s",
+                  round=200000)
 
 
 def test_xdp():

@@ -6,7 +6,7 @@ from lab import Lab
 from tap import main
 
 # Half a core of two, which the tests and their hosts share.
-SIZE = flood.Size(seconds=2, core_share=0.5, at_once=0.99, timeout="1s")
+SIZE = flood.Size(seconds=2, core_share=0.5, at_once=0.99, timeout="1s", round=50000)
 
 
 def test_xdp():
