@@ -108,6 +108,7 @@ static void defaults(struct config *config)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
+	config->refs = 1;
 	config->workers = cpus < 1 ? 1 : cpus > MAX_WORKERS ? MAX_WORKERS : (uint32_t)cpus;
 	config->max_flows = LB_DEFAULT_FLOWS;
 	config->log_level = LOG_LEVEL_INFO;
@@ -149,9 +150,15 @@ struct config *config_build(const struct doc *doc, struct report *report)
 	return NULL;
 }
 
+struct config *config_get(struct config *config)
+{
+	config->refs++;
+	return config;
+}
+
 void config_free(struct config *config)
 {
-	if (!config)
+	if (!config || --config->refs > 0)
 		return;
 	for (uint32_t i = 0; i < config->n_pools; i++)
 		free(config->pools[i].pool.backends);

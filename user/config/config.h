@@ -23,6 +23,7 @@ struct config_pool {
 };
 
 struct config {
+	unsigned refs; /* of the control thread, which alone counts */
 	struct interface_spec *interfaces;
 	uint32_t n_interfaces;
 	uint32_t workers;     /* default: CPUs, at most 64 */
@@ -43,7 +44,8 @@ struct config {
  * any.
  */
 struct config *config_build(const struct doc *doc, struct report *report);
-void config_free(struct config *config);
+struct config *config_get(struct config *config); /* one more reference */
+void config_free(struct config *config);	  /* drops one; NULL is fine */
 const struct config_pool *config_find_pool(const struct config *config, const char *name);
 const struct service_spec *config_find_service(const struct config *config, const char *name);
 bool config_has_kernel_service(const struct config *config);

@@ -217,6 +217,7 @@ int apply_config(struct load_balancer *lb, struct config *config, struct error *
 	if (r < 0)
 		return r;
 	lb->config = config;
+	refresh_config_changed(lb);
 	log_set_level(config->log_level);
 	if (before) {
 		remove_pools(lb, config);

@@ -211,6 +211,7 @@ void load_balancer_fini(struct load_balancer *lb)
 {
 	control_close(lb->control);
 	proxy_free(lb->proxy);
+	refresh_config_changed(lb);
 	list_for_each_safe (node, &lb->pools)
 		entry_free(entry_of(node));
 	while (!list_empty(&lb->tombstones))

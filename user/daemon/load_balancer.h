@@ -34,7 +34,8 @@ struct load_balancer {
 
 	struct dataplane *dataplane; /* NULL: no kernel path in this configuration */
 	struct registry *registry;
-	struct proxy *proxy; /* NULL until a service needs it */
+	struct proxy *proxy;	      /* NULL until a service needs it */
+	struct service_set *services; /* of <config>, for workers; NULL: to be made */
 	struct control *control;
 
 	struct service_counts *counts; /* NULL: no memory for them */

@@ -128,13 +128,60 @@ static void release_balancers(void *ctx, struct snapshot *snapshot)
 	free(ctx);
 }
 
-static uint32_t pool_index(const struct snapshot *snapshot, const char *name)
+static uint32_t pool_index(struct load_balancer *lb, const char *name)
 {
 	uint32_t i = 0;
 
-	while (i < snapshot->n_pools && strcmp(snapshot->pools[i].name, name) != 0)
+	list_for_each (node, &lb->pools) {
+		if (strcmp(pool_spec(entry_of(node)->pool)->name, name) == 0)
+			break;
 		i++;
+	}
 	return i;
+}
+
+/* lb->pools has the pools of the configuration, in one order as long as that does not change. */
+static int fill_set(struct load_balancer *lb, struct service_set *set)
+{
+	uint32_t i = 0;
+
+	list_for_each (node, &lb->pools)
+		set->pool_by_id[entry_of(node)->id] = (uint16_t)++i;
+	for (i = 0; i < set->n_services; i++) {
+		const struct service_spec *spec = &lb->config->services[i];
+		int r = service_set_put(set, i, ids_take(&lb->service_ids, spec->name), spec);
+
+		if (r < 0)
+			return r;
+		for (uint32_t j = 0; j < spec->n_routes; j++)
+			set->services[i].route_pool[j] = pool_index(lb, spec->routes[j].pool);
+	}
+	return 0;
+}
+
+static void release_config(void *ctx)
+{
+	config_free(ctx);
+}
+
+static struct service_set *make_set(struct load_balancer *lb)
+{
+	struct service_set *set = service_set_new(lb->config->n_services);
+
+	if (!set)
+		return NULL;
+	set->ctx = config_get(lb->config);
+	set->on_free = release_config;
+	if (fill_set(lb, set) == 0)
+		return set;
+	service_set_free(set);
+	return NULL;
+}
+
+void refresh_config_changed(struct load_balancer *lb)
+{
+	service_set_free(lb->services);
+	lb->services = NULL;
 }
 
 static void fill_pools(struct load_balancer *lb, struct snapshot *snapshot,
@@ -146,47 +193,32 @@ static void fill_pools(struct load_balancer *lb, struct snapshot *snapshot,
 		struct pool_entry *entry = entry_of(node);
 		struct snapshot_pool *pool = &snapshot->pools[i];
 
-		(void)snprintf(pool->name, sizeof(pool->name), "%s", pool_spec(entry->pool)->name);
+		/* Not the pool's own, which a reload changes under the workers. */
+		pool->spec = &config_find_pool(lb->config, pool_spec(entry->pool)->name)->pool;
+		pool->id = entry->id;
 		pool->balancer = entry->shared->balancer;
 		entry->shared->refs++;
 		shared[i++] = entry->shared;
 	}
 }
 
-static int fill_services(struct load_balancer *lb, struct snapshot *snapshot)
-{
-	for (uint32_t i = 0; i < lb->config->n_services; i++) {
-		const struct service_spec *spec = &lb->config->services[i];
-		int r = snapshot_set_service(snapshot, i, ids_take(&lb->service_ids, spec->name),
-					     spec);
-
-		if (r < 0)
-			return r;
-		for (uint32_t j = 0; j < spec->n_routes; j++)
-			snapshot->services[i].route_pool[j] =
-				pool_index(snapshot, spec->routes[j].pool);
-	}
-	return 0;
-}
-
 static int publish(struct load_balancer *lb)
 {
 	uint32_t n_pools = count(&lb->pools);
 	struct shared_balancer **shared = calloc(n_pools + 1, sizeof(struct shared_balancer *));
-	struct snapshot *snapshot = snapshot_new(lb->config->n_services, n_pools);
+	struct snapshot *snapshot = NULL;
 
-	if (!shared || !snapshot) {
+	if (!lb->services)
+		lb->services = make_set(lb);
+	if (lb->services && shared)
+		snapshot = snapshot_new(lb->services, n_pools);
+	if (!snapshot) {
 		free(shared);
-		snapshot_free(snapshot);
 		return -ENOMEM;
 	}
 	snapshot->on_free = release_balancers;
 	snapshot->ctx = shared;
 	fill_pools(lb, snapshot, shared);
-	if (fill_services(lb, snapshot) < 0) {
-		snapshot_free(snapshot);
-		return -ENOMEM;
-	}
 	proxy_publish(lb->proxy, snapshot);
 	return 0;
 }

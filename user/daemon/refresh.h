@@ -13,6 +13,8 @@
 /* Before the next turn of the loop, once, however often it is asked. */
 void refresh_soon(struct load_balancer *lb);
 /* Now. What fails is logged and tried again with the next change or heartbeat. */
+/* After lb->config or lb->pools became others: what workers read of them is made anew. */
+void refresh_config_changed(struct load_balancer *lb);
 int refresh_now(struct load_balancer *lb, struct error *err);
 
 void tombstone_add(struct load_balancer *lb, uint32_t pool, const struct backend *backend);

@@ -8,11 +8,9 @@
 static const struct balancer *find_balancer(const struct exchange *x)
 {
 	const struct snapshot *snapshot = worker_snapshot(x->worker);
+	const struct snapshot_pool *pool = snapshot ? snapshot_pool(snapshot, x->pool) : NULL;
 
-	for (uint32_t i = 0; snapshot && i < snapshot->n_pools; i++)
-		if (strncmp(snapshot->pools[i].name, x->pool, sizeof(x->pool)) == 0)
-			return snapshot->pools[i].balancer;
-	return NULL;
+	return pool ? pool->balancer : NULL;
 }
 
 /* The name outlives the snapshot in the log only, so it is copied; the row outlives everything. */

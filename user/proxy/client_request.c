@@ -70,19 +70,19 @@ struct exchange *client_request_new(struct client *client, struct http_head *hea
 	int route, err;
 
 	service = snapshot ? snapshot_find(snapshot, client->session.service_id) : NULL;
-	if (!service || !service->spec.enabled)
+	if (!service || !service->spec->enabled)
 		return refused(ret_refusal, 503, "service_gone");
-	client->timeouts = service->spec.timeouts;
+	client->timeouts = service->spec->timeouts;
 	if (!method_allowed(head))
 		return refused(ret_refusal, 405, "method_not_allowed");
-	route = route_find(&service->spec, head->authority, head->target);
+	route = route_find(service->spec, head->authority, head->target);
 	if (route < 0)
 		return refused(ret_refusal, 404, "no_route");
 	x = exchange_new(worker, client);
 	if (!x)
 		return refused(ret_refusal, 500, "no_memory");
-	memcpy(x->pool, snapshot->pools[service->route_pool[route]].name, sizeof(x->pool));
-	fill(x, client, head, &service->spec);
+	x->pool = snapshot->pools[service->route_pool[route]].id;
+	fill(x, client, head, service->spec);
 	err = put_head(x, client, head);
 	if (err < 0) {
 		exchange_abort(x);

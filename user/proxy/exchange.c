@@ -139,7 +139,8 @@ static enum flow choose(struct exchange *x)
 	}
 	if (status == 503 && worker_may_log(x->worker))
 		log_warning("request of service '%s' refused: no_backend in pool '%s'",
-			    worker_service_name(x->worker, x->service_id), x->pool);
+			    worker_service_name(x->worker, x->service_id),
+			    worker_pool_name(x->worker, x->pool));
 	return refuse(x, status);
 }
 

@@ -60,7 +60,7 @@ struct exchange {
 	enum http_method method;
 	bool upgrade; /* it asks for one */
 	uint32_t service_id;
-	char pool[SERVICE_NAME_LEN];
+	uint32_t pool; /* id */
 	struct timeouts_spec timeouts;
 	struct pick_key key;
 	struct wire *request; /* its head and what there is of its body, while no upstream has it */

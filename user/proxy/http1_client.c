@@ -411,7 +411,7 @@ void client_accept(const struct arrival *arrival)
 		return;
 	}
 	session_init(&client->session, &client_ops, arrival);
-	client->timeouts = service->spec.timeouts;
+	client->timeouts = service->spec->timeouts;
 	client->retiring = arrival->last;
 	timer_init(&client->timer, on_timer);
 	body_reader_init(&client->channel.reader, HTTP_BODY_NONE, 0);

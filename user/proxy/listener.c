@@ -32,9 +32,9 @@ static void arrive(struct listener *listener, int fd, const struct addr *peer)
 		.last = listener->last,
 	};
 
-	if (!service || !service->spec.enabled)
+	if (!service || !service->spec->enabled)
 		transport_drop(fd);
-	else if (service->spec.protocol == PROTOCOL_HTTP)
+	else if (service->spec->protocol == PROTOCOL_HTTP)
 		client_accept(&arrival);
 	else
 		relay_accept(&arrival);

@@ -2,6 +2,7 @@
 #include "proxy/proxy.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -295,6 +296,40 @@ void proxy_unlisten(struct proxy *proxy, const struct addr *addr)
 			send_command(&proxy->workers[i], binding->listeners[i], 0, on_close);
 	list_remove(&binding->node);
 	list_append(&proxy->closing, &binding->node);
+}
+
+/* ---- Visits --------------------------------------------------------------------------------- */
+
+struct visit {
+	struct mail mail;
+	struct worker *worker;
+	void (*fn)(struct worker *worker, void *ctx);
+	void *ctx;
+	sem_t done;
+};
+
+static void on_visit(struct mail *mail)
+{
+	struct visit *visit = container_of(mail, struct visit, mail);
+
+	visit->fn(visit->worker, visit->ctx);
+	sem_post(&visit->done);
+}
+
+void proxy_visit(struct proxy *proxy, void (*fn)(struct worker *worker, void *ctx), void *ctx)
+{
+	for (uint32_t i = 0; i < proxy->n_workers; i++) {
+		struct visit visit = {.mail.on_mail = on_visit,
+				      .worker = &proxy->workers[i],
+				      .fn = fn,
+				      .ctx = ctx};
+
+		sem_init(&visit.done, 0, 0);
+		loop_send(visit.worker->loop, &visit.mail);
+		while (sem_wait(&visit.done) < 0 && errno == EINTR)
+			;
+		sem_destroy(&visit.done);
+	}
 }
 
 /* ---- Counts -------------------------------------------------------------------------------- */

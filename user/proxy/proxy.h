@@ -15,6 +15,7 @@
 #include "proxy/snapshot.h"
 
 struct proxy;
+struct worker;
 
 /* <loop> is the control thread's, for reclaiming snapshots. */
 int proxy_start(struct loop *loop, uint32_t workers, struct proxy **ret_proxy, struct error *err);
@@ -34,6 +35,12 @@ struct proxy_stats {		 /* of one service, summed over workers */
 	uint64_t status[6];	      /* [2]: 2xx ... [0]: no status was sent */
 };
 void proxy_stats(struct proxy *proxy, uint32_t service_id, struct proxy_stats *ret_stats);
+
+/*
+ * Calls <visit> on the thread of each worker, one worker after the other, and returns when all have
+ * been visited: what it gathers needs no lock. Workers never block, so this takes a turn of each.
+ */
+void proxy_visit(struct proxy *proxy, void (*visit)(struct worker *worker, void *ctx), void *ctx);
 
 /* Stop accepting, close idle clients, let requests finish until <deadline_ms> from now, then close
  * the rest; <on_drained> is called on the control thread. */

@@ -103,9 +103,9 @@ static const struct view_member *pick(struct relay *relay)
 	const struct snapshot_service *service;
 
 	service = snapshot ? snapshot_find(snapshot, relay->session.service_id) : NULL;
-	if (!service || service->spec.n_routes == 0)
+	if (!service || service->spec->n_routes == 0)
 		return NULL;
-	relay->timeouts = service->spec.timeouts;
+	relay->timeouts = service->spec->timeouts;
 	return balancer_pick(snapshot->pools[service->route_pool[0]].balancer, &relay->key,
 			     relay->tried, relay->n_tried);
 }

@@ -3,9 +3,11 @@
  * The immutable picture the workers balance by: services, routes, pools with their balancers.
  *
  * For: handing configuration and eligibility from the control thread to workers without a lock.
- * Owns: its services and routes; balancers are owned by the daemon, which frees them with the
- * snapshot (on_free). May know: base, algorithm, pool's views.
+ * Owns: its arrays. Specs and balancers are owned by the daemon, which lets go of them when the
+ * last snapshot that names them does (on_free). May know: base, algorithm, pool's views.
  *
+ * Two parts of two ages: the services change with the configuration only, so one service_set
+ * serves many snapshots; the pools change with every turn of a backend's health.
  * A worker reads proxy_snapshot() anew for every request and keeps no pointer into it across a
  * return to the loop. The control thread frees a retired snapshot when every worker has passed.
  */
@@ -13,22 +15,34 @@
 #define PROXY_SNAPSHOT_H
 
 #include "algorithm/balancer.h"
+#include "lb/abi.h"
 #include "proxy/spec.h"
 
 struct snapshot_pool {
-	char name[SERVICE_NAME_LEN];
-	struct balancer *balancer;
+	const struct pool_spec *spec; /* of the configuration; without its backends */
+	uint32_t id;		      /* stable while the pool's name exists */
+	struct balancer *balancer;    /* over the eligible backends */
 };
 
 struct snapshot_service {
-	uint32_t id;		  /* stable while the service's name exists; listeners carry it */
-	struct service_spec spec; /* deep copy */
-	uint32_t *route_pool;	  /* spec.routes[i] -> index into pools */
+	uint32_t id; /* stable while the service's name exists; listeners carry it */
+	const struct service_spec *spec;
+	uint32_t *route_pool; /* spec->routes[i] -> index into the snapshot's pools */
+};
+
+/* Counted by the control thread alone. */
+struct service_set {
+	unsigned refs;
+	uint32_t n_services;
+	struct snapshot_service *services;
+	uint16_t by_id[LB_MAX_SERVICES];   /* index + 1; 0: no such service */
+	uint16_t pool_by_id[LB_MAX_POOLS]; /* likewise, into the snapshots' pools */
+	void (*on_free)(void *ctx);	   /* lets go of the specs; may be NULL */
+	void *ctx;
 };
 
 struct snapshot {
-	struct snapshot_service *services;
-	uint32_t n_services;
+	struct service_set *set;
 	struct snapshot_pool *pools;
 	uint32_t n_pools;
 	uint64_t epoch; /* given by proxy_publish */
@@ -37,12 +51,19 @@ struct snapshot {
 	void *ctx;
 };
 
-/* Room for that many; zeroed. The caller fills. */
-struct snapshot *snapshot_new(uint32_t n_services, uint32_t n_pools);
-/* Deep copy of <spec> into services[i]; 0 or -ENOMEM. */
-int snapshot_set_service(struct snapshot *snapshot, uint32_t i, uint32_t id,
-			 const struct service_spec *spec);
+/* Room for that many services, one reference; NULL: no memory. */
+struct service_set *service_set_new(uint32_t n_services);
+/* Services i, which is borrowed from the configuration. <id> is below LB_MAX_SERVICES. 0 or
+ * -ENOMEM. */
+int service_set_put(struct service_set *set, uint32_t i, uint32_t id,
+		    const struct service_spec *spec);
+void service_set_free(struct service_set *set); /* drops a reference; NULL is fine */
+
+/* Zeroed pools, for the caller to fill; takes a reference of its own to <set>. */
+struct snapshot *snapshot_new(struct service_set *set, uint32_t n_pools);
 void snapshot_free(struct snapshot *snapshot);
+/* NULL: no such service, or pool, any more. */
 const struct snapshot_service *snapshot_find(const struct snapshot *snapshot, uint32_t id);
+const struct snapshot_pool *snapshot_pool(const struct snapshot *snapshot, uint32_t id);
 
 #endif

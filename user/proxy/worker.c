@@ -124,7 +124,15 @@ const char *worker_service_name(const struct worker *worker, uint32_t service_id
 	const struct snapshot_service *service =
 		snapshot ? snapshot_find(snapshot, service_id) : NULL;
 
-	return service ? service->spec.name : "?";
+	return service ? service->spec->name : "?";
+}
+
+const char *worker_pool_name(const struct worker *worker, uint32_t pool_id)
+{
+	const struct snapshot *snapshot = worker_snapshot(worker);
+	const struct snapshot_pool *pool = snapshot ? snapshot_pool(snapshot, pool_id) : NULL;
+
+	return pool ? pool->spec->name : "?";
 }
 
 /* ---- Thread -------------------------------------------------------------------------------- */

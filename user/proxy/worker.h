@@ -75,7 +75,8 @@ void worker_session_added(struct worker *worker, struct session *session);
 void worker_session_gone(struct worker *worker, struct session *session);
 /* Bounds the lines a storm of failures can write. */
 bool worker_may_log(struct worker *worker);
-/* The service's name for the log; "?" when it is gone. */
+/* Names for the log; "?" when it is gone. */
 const char *worker_service_name(const struct worker *worker, uint32_t service_id);
+const char *worker_pool_name(const struct worker *worker, uint32_t pool_id);
 
 #endif

@@ -32,6 +32,7 @@
 #define RIG_MAX_ORIGINS 4
 #define RIG_MAX_CONNS	256
 #define RIG_SERVICE	7
+#define RIG_POOL	3
 #define RIG_TEXT	65536
 
 /* ---- Sockets ------------------------------------------------------------------------------- */
@@ -259,25 +260,50 @@ static inline struct balancer *rig_balancer(struct rig *rig)
 	return balancer;
 }
 
+/* What lbd has in its configuration. */
+struct rig_specs {
+	struct route_spec route;
+	struct service_spec service;
+	struct pool_spec pool;
+};
+
+static inline struct service_set *rig_services(struct rig *rig)
+{
+	struct service_set *set = service_set_new(1);
+	struct rig_specs *specs = calloc(1, sizeof(*specs));
+
+	assert_non_null(set);
+	assert_non_null(specs);
+	*specs = (struct rig_specs){
+		.route = {.pool = "web"},
+		.pool = {.name = "web"},
+		.service = {.name = "front",
+			    .listen = &rig->addr,
+			    .n_listen = 1,
+			    .protocol = rig->protocol,
+			    .path = PATH_PROXY,
+			    .enabled = true,
+			    .routes = &specs->route,
+			    .n_routes = 1,
+			    .timeouts = rig->timeouts},
+	};
+	assert_int_equal(service_set_put(set, 0, RIG_SERVICE, &specs->service), 0);
+	set->pool_by_id[RIG_POOL] = 1;
+	set->on_free = free;
+	set->ctx = specs;
+	return set;
+}
+
 static inline void rig_publish(struct rig *rig)
 {
-	struct route_spec route = {.pool = "web"};
-	struct service_spec spec = {
-		.name = "front",
-		.listen = &rig->addr,
-		.n_listen = 1,
-		.protocol = rig->protocol,
-		.path = PATH_PROXY,
-		.enabled = true,
-		.routes = &route,
-		.n_routes = 1,
-		.timeouts = rig->timeouts,
-	};
-	struct snapshot *snapshot = snapshot_new(1, 1);
+	struct service_set *set = rig_services(rig);
+	struct snapshot *snapshot = snapshot_new(set, 1);
+	struct rig_specs *specs = set->ctx;
 
 	assert_non_null(snapshot);
-	assert_int_equal(snapshot_set_service(snapshot, 0, RIG_SERVICE, &spec), 0);
-	memcpy(snapshot->pools[0].name, "web", 4);
+	service_set_free(set);
+	snapshot->pools[0].spec = &specs->pool;
+	snapshot->pools[0].id = RIG_POOL;
 	snapshot->pools[0].balancer = rig_balancer(rig);
 	snapshot->on_free = rig_on_free;
 	snapshot->ctx = rig;
