@@ -84,7 +84,7 @@ $(call room_objs,dataplane) $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/bpf/*.c
 # the proof of what it needs.
 may_know = $(shell awk -F: '$$1 == "$(1)" {print $$2}' tools/layers.conf)
 test_rooms = $(sort $(1) $(filter $(ROOMS),$(call may_know,$(1)) \
-	$(if $(filter spec,$(call may_know,$(1))),pool algorithm health dataplane proxy)))
+	$(if $(filter spec,$(call may_know,$(1))),pool algorithm health http observe dataplane proxy)))
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 BPF_TESTS := $(patsubst tests/bpf/%.c,$(B)/bpf/%,$(wildcard tests/bpf/test_*.c))
