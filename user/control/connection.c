@@ -197,6 +197,8 @@ static enum step collect_chunked(struct connection *connection)
 		n = http_chunked_read(&connection->chunked, in, &data, &refusal);
 		if (n < 0)
 			return refuse_bytes(connection, "body", &refusal);
+		if (n == 0)
+			break; /* half a trailer */
 		step = take_body(connection, data);
 		if (step == STEP_CLOSE || connection->state != CONNECTION_BODY)
 			return step;

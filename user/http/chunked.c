@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The chunked coding as a table: state x class of byte -> state. A combination that is not in the
- * table is refused.
+ * table is refused. The trailer section is made of field lines: trailer.c.
  */
 #include <errno.h>
 
@@ -9,6 +9,13 @@
 #include "http/token.h"
 
 #define MAX_SIZE_DIGITS 16
+
+/*
+ * So many bytes of data pay for one of extensions: a long body may have a short extension in every
+ * chunk, but a few bytes of data cannot hide megabytes that are read and thrown away (RFC 9112
+ * section 7.1.1).
+ */
+#define DATA_PER_EXT 16
 
 /* BAD is 0 so that the table's gaps refuse. */
 enum chunk_state {
@@ -29,12 +36,7 @@ enum chunk_state {
 	DATA,	     /* in the chunk's data */
 	DATA_CR,     /* after the data */
 	DATA_LF,
-	FIELD_START, /* at the start of a line of the trailer section */
-	FIELD_NAME,  /* in a field's name */
-	FIELD_VALUE, /* behind its colon */
-	FIELD_LF,    /* after CR: the end of a field line */
-	FINAL_LF,    /* after CR: the end of the body */
-	DONE,	     /* everything was read */
+	TRAILERS, /* behind the last chunk: lines, see trailer.c */
 	CHUNK_STATES
 };
 
@@ -50,14 +52,13 @@ enum chunk_class {
 	C_EQUALS,
 	C_QUOTE,
 	C_BACKSLASH,
-	C_COLON,
 	CHUNK_CLASSES
 };
 
 /* Everything that may stand in a line of text but CR, LF and controls. */
 #define ANY(to) \
 	[C_TEXT] = (to), [C_HEX] = (to), [C_TOKEN] = (to), [C_SPACE] = (to), [C_SEMICOLON] = (to), \
-	[C_EQUALS] = (to), [C_COLON] = (to)
+	[C_EQUALS] = (to)
 
 /* RFC 9112 sections 7.1, 7.1.1 and 7.1.2; lines end in CRLF and in nothing else. */
 static const uint8_t moves[CHUNK_STATES][CHUNK_CLASSES] = {
@@ -91,12 +92,6 @@ static const uint8_t moves[CHUNK_STATES][CHUNK_CLASSES] = {
 	[SIZE_LF] = {[C_LF] = DATA},
 	[DATA_CR] = {[C_CR] = DATA_LF},
 	[DATA_LF] = {[C_LF] = SIZE_FIRST},
-	[FIELD_START] = {[C_HEX] = FIELD_NAME, [C_TOKEN] = FIELD_NAME, [C_CR] = FINAL_LF},
-	[FIELD_NAME] = {[C_HEX] = FIELD_NAME, [C_TOKEN] = FIELD_NAME, [C_COLON] = FIELD_VALUE},
-	[FIELD_VALUE] = {ANY(FIELD_VALUE), [C_BACKSLASH] = FIELD_VALUE, [C_QUOTE] = FIELD_VALUE,
-			 [C_CR] = FIELD_LF},
-	[FIELD_LF] = {[C_LF] = FIELD_START},
-	[FINAL_LF] = {[C_LF] = DONE},
 };
 
 static enum chunk_class class_of(char c)
@@ -117,8 +112,6 @@ static enum chunk_class class_of(char c)
 		return C_QUOTE;
 	case '\\':
 		return C_BACKSLASH;
-	case ':':
-		return C_COLON;
 	default:
 		break;
 	}
@@ -136,9 +129,7 @@ static const char *reason_of(uint32_t state)
 		return "bad_chunk_size";
 	if (state <= SIZE_LF)
 		return "bad_chunk_extension";
-	if (state <= DATA_LF)
-		return "bad_chunk_end";
-	return "bad_trailer";
+	return "bad_chunk_end";
 }
 
 void http_chunked_init(struct http_chunked *chunked)
@@ -160,8 +151,20 @@ static const char *add_digit(struct http_chunked *chunked, char c)
 	return NULL;
 }
 
+/* The size line is complete. Paid by the size, not as data comes: how it is split changes nothing.
+ */
+static void begin_data(struct http_chunked *chunked)
+{
+	uint64_t paid = chunked->left / DATA_PER_EXT;
+
+	chunked->ext_bytes -= paid < chunked->ext_bytes ? (uint16_t)paid : chunked->ext_bytes;
+	chunked->trailers = chunked->left == 0;
+	if (chunked->trailers)
+		chunked->state = TRAILERS;
+}
+
 /* What follows from having moved into <state> by <c>: NULL, or why not. */
-static const char *enter(struct http_chunked *chunked, uint32_t state, char c)
+static const char *enter(struct http_chunked *chunked, uint8_t state, char c)
 {
 	chunked->state = state;
 	switch (state) {
@@ -171,20 +174,13 @@ static const char *enter(struct http_chunked *chunked, uint32_t state, char c)
 	case SIZE:
 		return add_digit(chunked, c);
 	case DATA:
-		if (chunked->left == 0)
-			chunked->state = FIELD_START;
-		return NULL;
-	case DONE:
-		chunked->done = true;
+		begin_data(chunked);
 		return NULL;
 	default:
 		break;
 	}
 	if (state >= SIZE_SPACE && state <= EXT_AFTER && ++chunked->ext_bytes > HTTP_MAX_CHUNK_EXT)
 		return "chunk_extensions_too_large";
-	if (state >= FIELD_NAME && state <= FIELD_LF &&
-	    ++chunked->trailer_bytes > HTTP_MAX_TRAILERS)
-		return "trailers_too_large";
 	return NULL;
 }
 
@@ -199,28 +195,67 @@ static size_t take_data(struct http_chunked *chunked, struct slice rest, struct 
 	return len;
 }
 
+static int step(struct http_chunked *chunked, const char *at, struct http_refusal *refusal)
+{
+	uint8_t state = moves[chunked->state][class_of(*at)];
+	const char *problem = state == BAD ? reason_of(chunked->state) : enter(chunked, state, *at);
+
+	if (!problem)
+		return 0;
+	chunked->state = BAD;
+	*refusal = (struct http_refusal){.status = 400, .reason = problem};
+	return -EBADMSG;
+}
+
+/* Lines of the trailer section that nobody wants. */
+static ssize_t skip_trailers(struct http_chunked *chunked, struct slice in,
+			     struct http_refusal *refusal)
+{
+	struct http_header field;
+	size_t used = 0;
+
+	while (!chunked->done) {
+		ssize_t n = http_trailer_read(chunked, (struct slice){in.ptr + used, in.len - used},
+					      &field, refusal);
+
+		if (n < 0)
+			refusal->offset += used;
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break;
+		used += (size_t)n;
+	}
+	return (ssize_t)used;
+}
+
 ssize_t http_chunked_read(struct http_chunked *chunked, struct slice in, struct slice *ret_data,
 			  struct http_refusal *ret_refusal)
 {
 	struct slice data = {in.ptr, 0};
-	const char *problem;
-	uint32_t state;
+	ssize_t n = 0;
 	size_t i = 0;
 
-	for (; i < in.len && !chunked->done; i++) {
+	if (in.len == 0) {
+		*ret_data = in;
+		return 0;
+	}
+	for (; i < in.len && !chunked->trailers && !chunked->done; i++) {
 		if (chunked->state == DATA) {
 			i += take_data(chunked, (struct slice){in.ptr + i, in.len - i}, &data);
 			break;
 		}
-		state = moves[chunked->state][class_of(in.ptr[i])];
-		problem =
-			state == BAD ? reason_of(chunked->state) : enter(chunked, state, in.ptr[i]);
-		if (problem) {
-			chunked->state = BAD;
-			*ret_refusal = (struct http_refusal){400, problem, i};
+		if (step(chunked, in.ptr + i, ret_refusal) < 0) {
+			ret_refusal->offset = i;
 			return -EBADMSG;
 		}
 	}
+	if (chunked->trailers && !chunked->keep_trailers)
+		n = skip_trailers(chunked, (struct slice){in.ptr + i, in.len - i}, ret_refusal);
+	if (n < 0) {
+		ret_refusal->offset += i;
+		return n;
+	}
 	*ret_data = data;
-	return (ssize_t)i;
+	return (ssize_t)i + n;
 }

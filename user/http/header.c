@@ -11,7 +11,7 @@
 struct known {
 	struct slice name;
 	enum http_header_id id;
-	bool hop; /* RFC 9110 section 7.6.1; Trailer because trailers are dropped */
+	bool hop; /* RFC 9110 section 7.6.1 */
 };
 
 /* Two names of each length at most, so that one step finds the candidates. */
@@ -20,7 +20,7 @@ static const struct known known[LONGEST_NAME + 1][2] = {
 	[3] = {{{"via", 3}, HTTP_H_VIA, false}},
 	[4] = {{{"host", 4}, HTTP_H_HOST, false}},
 	[6] = {{{"expect", 6}, HTTP_H_EXPECT, false}},
-	[7] = {{{"trailer", 7}, HTTP_H_TRAILER, true}, {{"upgrade", 7}, HTTP_H_UPGRADE, true}},
+	[7] = {{{"trailer", 7}, HTTP_H_TRAILER, false}, {{"upgrade", 7}, HTTP_H_UPGRADE, true}},
 	[9] = {{{"forwarded", 9}, HTTP_H_FORWARDED, false}},
 	[10] = {{{"connection", 10}, HTTP_H_CONNECTION, true},
 		{{"keep-alive", 10}, HTTP_H_KEEP_ALIVE, true}},
@@ -81,9 +81,19 @@ static int read_value(struct http_input *in, struct slice *ret_value)
 	return http_read_crlf(in, "bad_header_value");
 }
 
+int http_read_field(struct http_input *in, struct http_header *header)
+{
+	int err = read_name(in, &header->name);
+
+	if (err == 0)
+		err = read_value(in, &header->value);
+	if (err == 0)
+		header->id = http_header_identify(header->name, &header->hop);
+	return err;
+}
+
 int http_read_headers(struct http_input *in, struct http_head *head)
 {
-	struct http_header *header;
 	int err;
 
 	for (;;) {
@@ -93,13 +103,9 @@ int http_read_headers(struct http_input *in, struct http_head *head)
 			return http_read_crlf(in, "bad_line_end");
 		if (head->n_headers == HTTP_MAX_HEADERS)
 			return http_refuse(in, 431, "too_many_headers", in->at);
-		header = &head->headers[head->n_headers];
-		err = read_name(in, &header->name);
-		if (err == 0)
-			err = read_value(in, &header->value);
+		err = http_read_field(in, &head->headers[head->n_headers]);
 		if (err < 0)
 			return err;
-		header->id = http_header_identify(header->name, &header->hop);
 		head->n_headers++;
 	}
 }

@@ -21,6 +21,7 @@ void http_head_clear(struct http_head *head)
 	head->keep_alive = false;
 	head->expect_continue = false;
 	head->upgrade = false;
+	head->drop_trailers = false;
 }
 
 int http_refuse(struct http_input *in, unsigned status, const char *reason, const char *at)

@@ -39,6 +39,7 @@ ssize_t http_input_result(struct http_input *in, struct slice all, int err);
 int http_read_crlf(struct http_input *in, const char *reason);
 /* "HTTP/1.x", 8 bytes. */
 int http_read_version(struct http_input *in, unsigned *ret_minor);
+int http_read_field(struct http_input *in, struct http_header *header); /* one field line */
 /* Field lines up to and with the empty one. */
 int http_read_headers(struct http_input *in, struct http_head *head);
 /* Connection, Transfer-Encoding and Content-Length. Requests: the framing; responses: only what

@@ -53,6 +53,9 @@ static void mark_hop(struct http_head *head, struct slice name)
 {
 	bool hop;
 
+	/* It may come in the trailer section, when this list is forgotten (RFC 9110 section
+	 * 7.6.1). */
+	head->drop_trailers = head->drop_trailers || http_trailer_allowed(name);
 	if (is_protected(http_header_identify(name, &hop)))
 		return;
 	for (unsigned i = 0; i < head->n_headers; i++) {

@@ -16,11 +16,12 @@
 
 #include "base/slice.h"
 
-#define HTTP_MAX_HEAD	   16384 /* bytes of a head; one buffer */
-#define HTTP_MAX_LINE	   8192	 /* of the request target: 414 above */
-#define HTTP_MAX_HEADERS   100
-#define HTTP_MAX_CHUNK_EXT 4096 /* bytes of chunk extensions in one body */
-#define HTTP_MAX_TRAILERS  8192 /* bytes of a trailer section */
+#define HTTP_MAX_HEAD		16384 /* bytes of a head; one buffer */
+#define HTTP_MAX_LINE		8192  /* of the request target: 414 above */
+#define HTTP_MAX_HEADERS	100
+#define HTTP_MAX_CHUNK_EXT	4096 /* bytes of chunk extensions beyond what the data pays for */
+#define HTTP_MAX_TRAILERS	8192 /* bytes of a trailer section */
+#define HTTP_MAX_TRAILER_FIELDS 64
 
 enum http_method {
 	HTTP_OTHER = 0, /* a valid token not named here: forwarded as it is */
@@ -93,6 +94,8 @@ struct http_head {
 	bool keep_alive;	 /* this hop may stay open after the message */
 	bool expect_continue;
 	bool upgrade; /* Connection: upgrade with an Upgrade header */
+	/* Connection lists a field that may come in the trailer section too: none of it goes on. */
+	bool drop_trailers;
 };
 
 /* Why a message was refused: the status to answer a client with, a reason word for the log
@@ -123,12 +126,15 @@ const struct http_header *http_find(const struct http_head *head, enum http_head
 /* ---- Chunked bodies, RFC 9112 section 7.1 -------------------------------------------------- */
 
 struct http_chunked {
-	uint64_t left;	 /* bytes of the current chunk */
-	uint32_t state;	 /* chunked.c */
-	uint32_t digits; /* of the current chunk's size */
-	uint32_t ext_bytes;
-	uint32_t trailer_bytes;
-	bool done; /* the final CRLF was read */
+	uint64_t left; /* bytes of the current chunk */
+	uint16_t ext_bytes;
+	uint16_t trailer_bytes;
+	uint8_t n_trailers;
+	uint8_t digits;	    /* of the current chunk's size */
+	uint8_t state;	    /* chunked.c */
+	bool keep_trailers; /* the caller reads them: http_chunked_read() stops before them */
+	bool trailers;	    /* the last chunk was read, the trailer section was not */
+	bool done;	    /* the final CRLF was read */
 };
 
 void http_chunked_init(struct http_chunked *chunked);
@@ -136,10 +142,20 @@ void http_chunked_init(struct http_chunked *chunked);
  * Reads from <in>; returns how many bytes it consumed (0: more input is needed) and the body bytes
  * among them in <ret_data> (may be empty; always a sub-slice of <in>), or -EBADMSG. One call
  * returns at most one run of data; call again with the rest until done or nothing is consumed.
- * Trailers are checked and dropped. A refusal's status is 400; of a response's body it means 502.
+ * Trailers are checked and dropped, whole lines at a time, unless keep_trailers was set. A
+ * refusal's status is 400 or 431; of a response's body it means 502.
  */
 ssize_t http_chunked_read(struct http_chunked *chunked, struct slice in, struct slice *ret_data,
 			  struct http_refusal *ret_refusal);
+/*
+ * With <chunked>->trailers: the length of the next line of the trailer section, 0 until all of it
+ * is there, or -EBADMSG. <ret_field> has an empty name at the end of the body; its hop says that
+ * the field may not be passed on. A line is never longer than HTTP_MAX_TRAILERS + 2.
+ */
+ssize_t http_trailer_read(struct http_chunked *chunked, struct slice in,
+			  struct http_header *ret_field, struct http_refusal *ret_refusal);
+/* RFC 9110 section 6.5.1: fields that mean something before the body, or to this hop alone. */
+bool http_trailer_allowed(struct slice name);
 
 /* ---- Writing -------------------------------------------------------------------------------- */
 

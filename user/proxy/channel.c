@@ -124,6 +124,11 @@ static bool make_room(struct channel *to)
 	return true;
 }
 
+static bool cramped(const struct channel *from, const struct channel *to)
+{
+	return body_cramped(&from->reader, from->in, body_room(&to->writer, to->out));
+}
+
 /* What is in from->in, into to->out. Bytes consumed, -EBADMSG or -ENOMEM. */
 static ssize_t copy(struct pump *pump)
 {
@@ -132,15 +137,15 @@ static ssize_t copy(struct pump *pump)
 
 	while (wire_left(from->in) > 0 && !from->reader.done) {
 		size_t room = body_room(&to->writer, to->out);
-		struct slice data = {NULL, 0};
+		struct body_part part;
 		ssize_t n;
 
 		if (room == 0 || !channel_out(to))
 			break;
-		n = body_read(&from->reader, wire_slice(from->in), room, &data, &pump->why);
+		n = body_read(&from->reader, wire_slice(from->in), room, &part, &pump->refusal);
 		if (n < 0)
 			return n;
-		body_write(&to->writer, to->out, data);
+		body_write(&to->writer, to->out, &part);
 		channel_consume(from, (size_t)n);
 		moved += (size_t)n;
 		if (n == 0)
@@ -159,7 +164,7 @@ static ssize_t move(struct pump *pump)
 
 		moved = hand_over(from, to) ? len : copy(pump);
 		/* No event would come for the room made here: it is used at once. */
-		if (moved == 0 && body_room(&to->writer, to->out) == 0 && make_room(to))
+		if (moved == 0 && cramped(from, to) && make_room(to))
 			moved = copy(pump);
 	}
 	if (from->reader.done && !to->writer.done && moved >= 0) {
@@ -177,7 +182,7 @@ static ssize_t fill(struct channel *from, const struct channel *to)
 
 	if (from->reader.done || from->eof || !transport_pending(&from->transport))
 		return 0;
-	if (wire_left(from->in) > 0 && body_room(&to->writer, to->out) == 0)
+	if (wire_left(from->in) > 0 && cramped(from, to))
 		return 0;
 	n = channel_read(from);
 	if (n == -EAGAIN || n == -ENOBUFS)
@@ -204,8 +209,7 @@ static enum pump_result step(struct pump *pump, uint64_t *ret_moved)
 	*ret_moved = (uint64_t)read_bytes + (uint64_t)moved + (uint64_t)written;
 	if (to->writer.done && channel_flushed(to))
 		return PUMP_DONE;
-	if (from->eof && !from->reader.done && read_bytes + moved == 0 &&
-	    body_room(&to->writer, to->out) > 0)
+	if (from->eof && !from->reader.done && read_bytes + moved == 0 && !cramped(from, to))
 		return PUMP_TRUNCATED;
 	return PUMP_BLOCKED;
 }

@@ -62,8 +62,8 @@ enum pump_result {
 struct pump {
 	struct channel *from;
 	struct channel *to;
-	uint64_t moved;	 /* bytes read and written by this call: progress */
-	const char *why; /* PUMP_MALFORMED: a constant word */
+	uint64_t moved;		     /* bytes read and written by this call: progress */
+	struct http_refusal refusal; /* PUMP_MALFORMED */
 };
 
 enum pump_result channel_pump(struct pump *pump);

@@ -183,7 +183,7 @@ static enum flow send_request(struct exchange *x, uint64_t *progress)
 		x->deaf = true;
 		break;
 	case PUMP_MALFORMED:
-		return blame_client(x, 400, pump.why);
+		return blame_client(x, pump.refusal.status, pump.refusal.reason);
 	case PUMP_TRUNCATED:
 	case PUMP_FROM_ERROR:
 		return client_left(x);
@@ -209,7 +209,7 @@ static void prepare_bodies(struct exchange *x, const struct http_head *head,
 	if (channel_flushed(up))
 		channel_flush(up); /* gives the wire back */
 	x->upstream->keep_alive = head->keep_alive;
-	body_reader_init(&up->reader, head->framing, head->content_length);
+	body_reader_begin(&up->reader, head);
 	body_writer_init(&x->client->channel.writer, framing);
 }
 
@@ -283,7 +283,7 @@ static enum flow requesting(struct exchange *x, uint64_t *progress)
 static const char *cut_word(enum pump_result result, const struct pump *pump)
 {
 	if (result == PUMP_MALFORMED)
-		return pump->why;
+		return pump->refusal.reason;
 	return result == PUMP_TRUNCATED ? "body_truncated" : "body_reset";
 }
 

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "http/token.h"
+
 static const struct slice via = {"1.1 lbd", 7};
 
 /* Takes every header of that id out of what is passed on. */
@@ -22,6 +24,38 @@ static void put_framing(struct http_writer *w, enum http_framing framing, uint64
 	http_put(w, SLICE("Content-Length: "));
 	http_put_number(w, length);
 	http_put(w, SLICE("\r\n"));
+}
+
+/* A trailer section goes on with a chunked body only, and so does what announces its fields (RFC
+ * 9110 section 6.6.2). */
+static void settle_trailer(struct http_head *head, enum http_framing framing)
+{
+	if (framing != HTTP_BODY_CHUNKED || head->drop_trailers)
+		withhold(head, HTTP_H_TRAILER);
+}
+
+/* RFC 9110 section 10.1.4: the client reads trailers, and through us so can the backend's reach it.
+ */
+static bool wants_trailers(const struct http_head *head)
+{
+	struct slice rest, coding;
+
+	for (unsigned i = 0; i < head->n_headers && head->minor > 0; i++) {
+		if (head->headers[i].id != HTTP_H_TE)
+			continue;
+		rest = head->headers[i].value;
+		while (list_next(&rest, &coding)) {
+			if (slice_caseeq(coding, SLICE("trailers")))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void put_te(struct http_writer *w)
+{
+	http_put_header(w, SLICE("Connection"), SLICE("TE"));
+	http_put_header(w, SLICE("TE"), SLICE("trailers"));
 }
 
 static void put_upgrade(struct http_writer *w, const struct http_head *head)
@@ -92,6 +126,7 @@ int forward_request_put(const struct forward_request *forward, struct http_head 
 	put_host(&w, head, &forward->local);
 	put_forwarded_for(&w, head, &forward->client);
 	withhold(head, HTTP_H_X_FORWARDED_PROTO);
+	settle_trailer(head, head->framing);
 	http_put_end_to_end(&w, head);
 	http_put_header(&w, SLICE("X-Forwarded-Proto"), slice_of(forward->proto));
 	if (head->authority.len > 0 && !http_find(head, HTTP_H_X_FORWARDED_HOST))
@@ -101,6 +136,8 @@ int forward_request_put(const struct forward_request *forward, struct http_head 
 		http_put_header(&w, SLICE("Expect"), SLICE("100-continue"));
 	if (forward->upgrade)
 		put_upgrade(&w, head);
+	else if (wants_trailers(head))
+		put_te(&w);
 	put_framing(&w, head->framing, head->content_length);
 	return finish(&w, out);
 }
@@ -132,6 +169,7 @@ int forward_response_put(const struct forward_response *forward, struct http_hea
 	bool final = head->status >= 200;
 
 	http_put_status_line(&w, head->status, head->reason);
+	settle_trailer(head, forward->framing);
 	http_put_end_to_end(&w, head);
 	http_put_header(&w, SLICE("Via"), via);
 	if (forward->upgrade)

@@ -166,7 +166,7 @@ static void begin_request(struct client *client, struct http_head *head, size_t 
 		refuse(client, refusal.status, refusal.why);
 		return;
 	}
-	body_reader_init(&client->channel.reader, head->framing, head->content_length);
+	body_reader_begin(&client->channel.reader, head);
 	channel_consume(&client->channel, len);
 	timer_stop(worker->loop, &client->timer);
 	client->exchange = exchange;

@@ -180,8 +180,7 @@ static void serve_count(struct origin *origin, int fd, unsigned n)
 	char answer[80];
 	size_t len = 0;
 
-	(void)origin;
-	for (n = 0; !ends_with(text, len, LAST_CHUNK) && len < sizeof(text);) {
+	for (n = 0; !ends_with(text, len, origin->script) && len < sizeof(text);) {
 		ssize_t got = recv(fd, text + len, sizeof(text) - len, 0);
 
 		if (got <= 0)
@@ -195,6 +194,38 @@ static void serve_count(struct origin *origin, int fd, unsigned n)
 	rig_say(fd, answer);
 }
 
+static void upload_stars(size_t n_data, size_t n_trailer)
+{
+	const char *end = n_trailer ? "*\r\n\r\n" : LAST_CHUNK;
+	struct rig *rig = rig_new(serve_count, end);
+	static char text[RIG_TEXT];
+	char expected[32];
+	size_t len;
+	int fd;
+
+	len = (size_t)snprintf(text, sizeof(text),
+			       "PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+			       "%zx\r\n",
+			       n_data);
+	memset(text + len, '*', n_data);
+	len += n_data;
+	if (n_trailer) {
+		len += (size_t)sprintf(text + len, "\r\n0\r\nT:");
+		memset(text + len, '*', n_trailer);
+		len += n_trailer - 1;
+	}
+	len += (size_t)sprintf(text + len, "%s", end);
+	rig_begin(rig);
+	fd = rig_connect(&rig->addr);
+	assert_true(rig_send(fd, text, len));
+	(void)snprintf(expected, sizeof(expected), "X-Count: %zu\r\n", n_data + n_trailer);
+	assert_true(rig_read_until(fd, text, sizeof(text), HEAD_END) > 0);
+	assert_non_null(strstr(text, "200 OK"));
+	assert_non_null(strstr(text, expected));
+	close(fd);
+	rig_free(rig);
+}
+
 /*
  * The first buffer is kept for a retry. When it is full and sent, nothing more comes from the
  * client and nothing is left for the backend to take: no event tells that it is in the way.
@@ -203,30 +234,18 @@ static void a_chunked_upload_goes_on_where_the_buffer_kept_for_a_retry_ends(void
 {
 	static const size_t sizes[] = {WIRE_SIZE - 1000,    WIRE_SIZE,	   WIRE_ROOM,
 				       2 * WIRE_SIZE - 500, 2 * WIRE_SIZE, 3 * WIRE_ROOM};
-	static char text[RIG_TEXT];
-	char expected[32];
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct rig *rig = rig_new(serve_count, NULL);
-		size_t len = (size_t)snprintf(text, sizeof(text),
-					      "PUT /a HTTP/1.1\r\nHost: h\r\n"
-					      "Transfer-Encoding: chunked\r\n\r\n%zx\r\n",
-					      sizes[i]);
-		int fd;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		upload_stars(sizes[i], 0);
+}
 
-		memset(text + len, '*', sizes[i]);
-		memcpy(text + len + sizes[i], LAST_CHUNK, strlen(LAST_CHUNK));
-		rig_begin(rig);
-		fd = rig_connect(&rig->addr);
-		assert_true(rig_send(fd, text, len + sizes[i] + strlen(LAST_CHUNK)));
-		(void)snprintf(expected, sizeof(expected), "X-Count: %zu\r\n", sizes[i]);
-		assert_true(rig_read_until(fd, text, sizeof(text), HEAD_END) > 0);
-		assert_non_null(strstr(text, "200 OK"));
-		assert_non_null(strstr(text, expected));
-		close(fd);
-		rig_free(rig);
-	}
+/* A trailer is moved whole: it may have to wait for an empty buffer. */
+static void a_long_trailer_goes_on_wherever_the_buffer_ends(void **state)
+{
+	(void)state;
+	for (size_t size = 1000; size < 3 * WIRE_ROOM; size += 1700)
+		upload_stars(size, HTTP_MAX_TRAILERS - 4);
 }
 
 /* Sends without end until it cannot for a while; reports how much went. */
@@ -382,6 +401,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(eight_megabytes_go_both_ways_in_every_framing),
 		cmocka_unit_test(a_chunked_upload_goes_on_where_the_buffer_kept_for_a_retry_ends),
+		cmocka_unit_test(a_long_trailer_goes_on_wherever_the_buffer_ends),
 		cmocka_unit_test(a_client_that_does_not_read_stops_the_backend),
 		cmocka_unit_test(an_early_answer_is_forwarded_and_both_sides_closed),
 		cmocka_unit_test(an_upgrade_becomes_a_tunnel_after_101),
