@@ -74,24 +74,24 @@ void exchange_abort(struct exchange *x)
 }
 
 /* Before a response has begun. */
-static enum flow refuse(struct exchange *x, unsigned status)
+static enum flow refuse(struct exchange *x, unsigned status, const char *why)
 {
 	struct client *client = x->client;
 
 	end(x, false);
 	give_back(x);
-	client_exchange_refused(client, status);
+	client_exchange_refused(client, status, why);
 	return FLOW_ENDED;
 }
 
 /* In the middle of a response: the client must see that it is cut short. */
-static enum flow cut(struct exchange *x)
+static enum flow cut(struct exchange *x, const char *why)
 {
 	struct client *client = x->client;
 
 	end(x, false);
 	give_back(x);
-	client_exchange_cut(client);
+	client_exchange_cut(client, why);
 	return FLOW_ENDED;
 }
 
@@ -99,7 +99,7 @@ static enum flow client_left(struct exchange *x)
 {
 	log_debug("request of service '%s' at backend '%s' ended: client_closed",
 		  worker_service_name(x->worker, x->service_id), x->backend);
-	return cut(x);
+	return cut(x, "client_closed");
 }
 
 /* The client's own fault, found after its head was accepted. */
@@ -108,7 +108,7 @@ static enum flow blame_client(struct exchange *x, unsigned status, const char *w
 	if (worker_may_log(x->worker))
 		log_warning("request of service '%s' at backend '%s' refused with %u: %s",
 			    worker_service_name(x->worker, x->service_id), x->backend, status, why);
-	return x->state == EXCHANGE_REQUESTING ? refuse(x, status) : cut(x);
+	return x->state == EXCHANGE_REQUESTING ? refuse(x, status, why) : cut(x, why);
 }
 
 static enum flow complete(struct exchange *x)
@@ -141,7 +141,7 @@ static enum flow choose(struct exchange *x)
 		log_warning("request of service '%s' refused: no_backend in pool '%s'",
 			    worker_service_name(x->worker, x->service_id),
 			    worker_pool_name(x->worker, x->pool));
-	return refuse(x, status);
+	return refuse(x, status, status == 503 ? "no_backend" : x->why);
 }
 
 static enum flow lost(struct exchange *x, const char *why, bool timed_out)
@@ -151,7 +151,7 @@ static enum flow lost(struct exchange *x, const char *why, bool timed_out)
 		enter(x, EXCHANGE_CHOOSING);
 		return FLOW_AGAIN;
 	}
-	return refuse(x, timed_out ? 504 : 502);
+	return refuse(x, timed_out ? 504 : 502, why);
 }
 
 static enum flow connecting(struct exchange *x)
@@ -197,7 +197,7 @@ static enum flow send_request(struct exchange *x, uint64_t *progress)
 static enum flow backend_malformed(struct exchange *x, const char *why)
 {
 	attempt_failed(x, why);
-	return refuse(x, 502);
+	return refuse(x, 502, why);
 }
 
 static void prepare_bodies(struct exchange *x, const struct http_head *head,
@@ -310,15 +310,17 @@ static enum flow responding(struct exchange *x, uint64_t *progress)
 		return client_left(x);
 	default:
 		attempt_failed(x, cut_word(result, &pump));
-		return cut(x);
+		return cut(x, x->why);
 	}
 }
 
 static enum flow tunnelling(struct exchange *x, uint64_t *progress)
 {
-	if (tunnel_run(&x->client->channel, &x->upstream->channel, progress) > 0)
+	int open = tunnel_run(&x->client->channel, &x->upstream->channel, progress);
+
+	if (open > 0)
 		return FLOW_WAIT;
-	return cut(x);
+	return cut(x, open == 0 ? "ok" : "tunnel_reset");
 }
 
 static enum flow step(struct exchange *x, uint64_t *progress)
@@ -421,12 +423,14 @@ static enum flow timed_out(struct exchange *x)
 		return blame_client(x, 408, "client_body_timeout");
 	case WAIT_RESPONSE_HEAD:
 		attempt_failed(x, "response_timeout");
-		return refuse(x, 504);
+		return refuse(x, 504, x->why);
 	case WAIT_RESPONSE_BODY:
 		attempt_failed(x, "body_timeout");
-		return cut(x);
+		return cut(x, x->why);
+	case WAIT_CLIENT_READ:
+		return cut(x, "client_read_timeout");
 	default:
-		return cut(x);
+		return cut(x, "tunnel_timeout");
 	}
 }
 

@@ -140,6 +140,7 @@ static void refuse(struct client *client, unsigned status, const char *why)
 			    worker_service_name(client->session.worker, client->session.service_id),
 			    status, why);
 	}
+	client->why = why;
 	client->keep_alive = false;
 	client->channel.reader.done = false; /* what follows is not understood: linger */
 	reply(client, status);
@@ -338,9 +339,10 @@ void client_exchange_done(struct client *client)
 		loop_run_again(client->session.worker->loop, &channel->transport.source);
 }
 
-void client_exchange_refused(struct client *client, unsigned status)
+void client_exchange_refused(struct client *client, unsigned status, const char *why)
 {
 	client->exchange = NULL;
+	client->why = why;
 	if (!client->channel.reader.done)
 		client->keep_alive = false;
 	reply(client, status);
@@ -354,13 +356,14 @@ void client_exchange_refused(struct client *client, unsigned status)
 }
 
 /* An end that looks like a proper one must not be seen: of a body until close only RST tells. */
-void client_exchange_cut(struct client *client)
+void client_exchange_cut(struct client *client, const char *why)
 {
 	struct channel *channel = &client->channel;
 	bool looks_whole =
 		channel->writer.framing == HTTP_BODY_UNTIL_CLOSE && !channel->writer.done;
 
 	client->exchange = NULL;
+	client->why = why;
 	if (!client->answered)
 		count_status(client, 0);
 	if (channel_flush(channel) >= 0 && looks_whole)

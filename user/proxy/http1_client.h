@@ -34,9 +34,10 @@ struct client {
 	struct exchange *exchange; /* HTTP/1 has at most one */
 	bool keep_alive;	   /* after the current request */
 	bool retiring;
-	bool answered;	/* the current request has its status */
-	bool head_only; /* the current request is HEAD */
-	unsigned minor; /* of the current request's version */
+	bool answered;	 /* the current request has its status */
+	bool head_only;	 /* the current request is HEAD */
+	const char *why; /* how the last request ended, if not well: a constant word */
+	unsigned minor;	 /* of the current request's version */
 	uint64_t counted_in, counted_out;
 	struct timeouts_spec timeouts; /* as of the last request */
 	struct timer timer;
@@ -56,9 +57,10 @@ int client_put_upgrade(struct client *client, struct http_head *head);
 bool client_gone(const struct client *client);
 void client_count_bytes(struct client *client);
 
-/* The exchange has ended and is no more: answered, without a response, in the middle of one. */
+/* The exchange has ended and is no more: answered, without a response, in the middle of one. <why>
+ * is a constant word, "ok" of a tunnel that both sides have closed. */
 void client_exchange_done(struct client *client);
-void client_exchange_refused(struct client *client, unsigned status);
-void client_exchange_cut(struct client *client);
+void client_exchange_refused(struct client *client, unsigned status, const char *why);
+void client_exchange_cut(struct client *client, const char *why);
 
 #endif
