@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import balancer
 from balancer import V4
+from contestants import HAPROXY, cpu_seconds, written
 from lab import NO_CHECK, PROXY, VIP, Lab, config, nat
-from proxies import HAPROXY, cpu_seconds, written
 from table import RUNS, Table
 from tap import wait_for
 
@@ -48,7 +48,8 @@ def nftables(lab):
 @contextmanager
 def haproxy(lab):
     path = written(f"{lab.run_dir}/latency.cfg", HAPROXY.format(
-        mode="tcp", options="", listen=f"{PROXY}:{PORT}", servers=f"    server b1 {BACKEND}"))
+        mode="tcp", logs="", options="", listeners=f"listen bench\n    bind {PROXY}:{PORT}\n"
+        f"    server b1 {BACKEND}\n"))
     process = lab.popen("lb", "/usr/sbin/haproxy", "-q", "-db", "-f", path)
     try:
         wait_for(lambda: lab.run("lb", "ss", "-Hltn", f"sport = :{PORT}").stdout)

@@ -1,149 +1,177 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The proxy beside HAProxy, nginx and a bare relay: CPU of the proxy's process for one request."""
-import os
+"""The proxy beside HAProxy, nginx and a bare relay: what a request costs its process, how long it
+takes, what bodies cost, and what an idle connection keeps."""
+import contextlib
 import re
+import resource
 
-from lab import NO_CHECK, PROXY, Lab, address_of, backends, config
+from contestants import (NAMES, Contestant, cpu_seconds, lbd_config, private_bytes,
+                         start_haproxy_http, start_haproxy_tcp, start_nginx,
+                         wait_until_all_answer)
+from lab import Lab, address_of
 from table import RUNS, Table
-from tap import wait_for
-from traffic import outcome
+from traffic import connect
 
-CONNECTIONS = 64
-SECONDS = 3
-NAMES = ["b1", "b2", "b3"]
-PORTS = {"lbd http": 8001, "lbd tcp relay": 8002, "HAProxy http": 8003, "HAProxy tcp": 8004,
-         "nginx": 8005, "bare epoll relay": 8006}
-
-HAPROXY = """
-global
-    nbthread 1
-    maxconn 4000
-defaults
-    mode {mode}
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-    {options}
-listen bench
-    bind {listen}
-    balance roundrobin
-{servers}
-"""
-
-NGINX = """
-user root;
-daemon off;
-master_process off;
-worker_processes 1;
-pid {run}/proxy.pid;
-error_log {run}/proxy.log;
-events {{ worker_connections 8192; }}
-http {{
-    access_log off;
-    keepalive_requests 1000000000;
-    client_body_temp_path {run}/t1;
-    proxy_temp_path {run}/t2;
-    fastcgi_temp_path {run}/t3;
-    uwsgi_temp_path {run}/t4;
-    scgi_temp_path {run}/t5;
-    upstream web {{
-{servers}
-        keepalive 256;
-        keepalive_requests 1000000000;
-    }}
-    server {{
-        listen {listen};
-        location / {{
-            proxy_pass http://web;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-        }}
-    }}
-}}
-"""
+SECONDS = 2
+IDLE = 10000  # connections
+UNITS = {"us": 1, "ms": 1e3, "s": 1e6}
+# name: (connections, more of wrk's arguments)
+LOADS = {
+    "1 connection": (1, []),
+    "64 connections": (64, []),
+    "512 connections": (512, []),
+    "a connection for each, 64 at once": (64, ["-H", "Connection: close"]),
+}
+BODIES = {"1 MB": (16, "/1m", 1 << 20), "100 MB": (2, "/100m", 100 << 20)}
+LBD, RELAY, HAPROXY, HAPROXY_TCP, NGINX, BARE = (
+    "lbd", "lbd, tcp relay", "HAProxy", "HAProxy, mode tcp", "nginx", "bare epoll relay")
+# lbd's CPU per request beside another's: the targets.
+TARGETS = {
+    "64 connections": [(HAPROXY, 0.80), (NGINX, 0.90), (BARE, 1.25)],
+    "a connection for each, 64 at once": [(HAPROXY, 0.90)],
+}
 
 
-def listen(name):
-    return f"{PROXY}:{PORTS[name]}"
+def microseconds(text):
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
+    return float(number) * UNITS[unit]
 
 
-def written(path, text):
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
-    return path
+class Turn:
+    """One run of wrk against one of them; <failed> in words, or None."""
+
+    def __init__(self, lab, contestant, connections, path="/", more=()):
+        before = cpu_seconds(contestant.pid)
+        text = lab.must("client", "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency",
+                        "--timeout", "10s", *more, f"http://{contestant.address}{path}")
+        after = cpu_seconds(contestant.pid)
+        self.count = int(re.search(r"(\d+) requests in", text).group(1))
+        bad = re.search(r"Socket errors: .*|Non-2xx.*", text)
+        self.failed = bad.group(0) if bad else "no request" if self.count == 0 else None
+        self.user, self.system = (b - a for a, b in zip(before, after))
+        self.times = {p: microseconds(re.search(rf" {p}%\s+(\S+)", text).group(1))
+                      for p in (50, 99)}
+        if self.failed:
+            print(f"  ({contestant.name}: {self.failed})", flush=True)
+
+    def per_request(self):
+        return None if self.failed else (self.user + self.system) * 1e6 / self.count
 
 
-def start_haproxy(lab, name, mode, options):
-    servers = "\n".join(f"    server {n} {address_of(n)}:80" for n in NAMES)
-    path = written(f"{lab.run_dir}/haproxy-{mode}.cfg", HAPROXY.format(
-        mode=mode, options=options, listen=listen(name), servers=servers))
-    return lab.popen("lb", "/usr/sbin/haproxy", "-q", "-db", "-f", path)
+@contextlib.contextmanager
+def everybody(helpers):
+    """(lab, those without a log, those with one)"""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with Lab("tc", len(NAMES)) as lab:
+        with open(f"{lab.run_dir}/files/100m", "wb") as file:
+            file.truncate(100 << 20)
+        with lab.lbd(lbd_config(lab, 8001, 8101, 8002)) as lbd:
+            haproxy = start_haproxy_http(lab, 8003, 8103)
+            nginx = start_nginx(lab, 8005, 8105)
+            bare = lab.popen("lb", f"{helpers}/relay", "8006", *map(address_of, NAMES)).pid
+            plain = [Contestant(LBD, 8001, lbd.process.pid),
+                     Contestant(HAPROXY, 8003, haproxy), Contestant(NGINX, 8005, nginx),
+                     Contestant(BARE, 8006, bare),
+                     Contestant(RELAY, 8002, lbd.process.pid),
+                     Contestant(HAPROXY_TCP, 8004, start_haproxy_tcp(lab, 8004))]
+            logged = [Contestant(LBD, 8101, lbd.process.pid), Contestant(HAPROXY, 8103, haproxy),
+                      Contestant(NGINX, 8105, nginx)]
+            wait_until_all_answer(lab, plain + logged)
+            yield lab, plain, logged
 
 
-def start_nginx(lab):
-    servers = "\n".join(f"        server {address_of(n)}:80;" for n in NAMES)
-    path = written(f"{lab.run_dir}/proxy.conf", NGINX.format(
-        run=lab.run_dir, listen=listen("nginx"), servers=servers))
-    return lab.popen("lb", "/usr/sbin/nginx", "-c", path)
+def ratios(load):
+    return [(LBD, other, {"at_most": most}) for other, most in TARGETS.get(load, [])]
 
 
-def services():
-    web = {"algorithm": "round-robin", "health": NO_CHECK, "backends": backends(NAMES)}
-    return {**config(None, {"web": web}, {
-        "http": {"listen": listen("lbd http"), "protocol": "http", "pool": "web"},
-        "relay": {"listen": listen("lbd tcp relay"), "protocol": "tcp", "path": "proxy",
-                  "pool": "web"},
-    }), "workers": 1}
+class Requests:
+    """The tables of one load."""
+
+    def __init__(self, load, words=""):
+        self.load = load
+        self.cost = Table(f"CPU of the proxy's process per request, {load}{words}", "us")
+        self.user = Table("the user part of it", "us")
+        self.late = Table(f"50th and 99th percentile, {load}{words}", "us", digits=0)
+
+    def add(self, name, turn):
+        good = not turn.failed
+        self.cost.add(name, turn.per_request())
+        self.user.add(name, turn.user * 1e6 / turn.count if good else None)
+        for percent, value in turn.times.items():
+            self.late.add(f"{name}, {percent}th", value if good else None)
+
+    def show(self):
+        self.cost.show(ratios(self.load))
+        self.user.show()
+        self.late.show([(f"{LBD}, 99th", f"{other}, 99th", {"at_most": 1.0})
+                        for other in (HAPROXY, NGINX)])
 
 
-def cpu_seconds(pid):
-    """(user, system) of the whole process."""
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-        fields = file.read().rpartition(")")[2].split()
-    tick = os.sysconf("SC_CLK_TCK")
-    return int(fields[11]) / tick, int(fields[12]) / tick
+def requests(lab, plain, logged):
+    tables = {load: Requests(load) for load in LOADS}
+    with_logs = Requests("64 connections", ", with access logs")
+    for _ in range(RUNS):
+        for load, (connections, more) in LOADS.items():
+            for each in plain:
+                # A relay keeps its clients' connections: with one for each request it measures
+                # its backends.
+                if not (more and each.name in (BARE, RELAY, HAPROXY_TCP)):
+                    tables[load].add(each.name, Turn(lab, each, connections, more=more))
+        for each in logged:
+            with_logs.add(each.name, Turn(lab, each, 64))
+    for each in [*tables.values(), with_logs]:
+        each.show()
 
 
-def one_turn(lab, name, pid):
-    """(user us, system us, requests per second) of a request; None when any of them failed."""
-    before = cpu_seconds(pid)
-    text = lab.must("client", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s",
-                    f"http://{listen(name)}/")
-    after = cpu_seconds(pid)
-    count = int(re.search(r"(\d+) requests in", text).group(1))
-    bad = re.search(r"Socket errors: .*|Non-2xx.*", text)
-    if bad or count == 0:
-        print(f"  ({name}: {bad.group(0) if bad else 'no request'})", flush=True)
-        return None
-    user, system = ((b - a) / count * 1e6 for a, b in zip(before, after))
-    return user, system, count / SECONDS
+def bodies(lab, plain):
+    """The bare relay takes no part: it drops who does not read at once."""
+    tables = {name: Table(f"bodies of {name}: CPU of the proxy's process per GB", "s", digits=3)
+              for name in BODIES}
+    for _ in range(RUNS):
+        for name, (connections, path, size) in BODIES.items():
+            for each in plain:
+                if each.name == BARE:
+                    continue
+                turn = Turn(lab, each, connections, path)
+                cost = (turn.user + turn.system) / (turn.count * size / 1e9) if turn.count else None
+                tables[name].add(each.name, None if turn.failed else cost)
+    for table in tables.values():
+        table.show([(LBD, HAPROXY, {"at_most": 1.0}), (LBD, NGINX), (RELAY, HAPROXY_TCP)])
+
+
+def ask(sock):
+    sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: lab\r\n\r\n")
+    text = b""
+    while not text.endswith(b"ok\n"):
+        more = sock.recv(4096)
+        if not more:
+            raise ConnectionError(f"closed after {text!r}")
+        text += more
+
+
+def idle_turn(lab, contestant):
+    """Bytes of the process for each of IDLE connections that have had an answer."""
+    before = private_bytes(contestant.pid)
+    with contextlib.ExitStack() as stack:
+        for _ in range(IDLE):
+            ask(stack.enter_context(connect(lab, contestant.address)))
+        during = private_bytes(contestant.pid)
+    return (during - before) / IDLE
+
+
+def idle(lab, plain):
+    table = Table(f"memory of the proxy's process per idle connection, {IDLE} of them", "bytes",
+                  digits=0)
+    for each in plain:
+        if each.name in (LBD, HAPROXY, NGINX):
+            table.add(each.name, idle_turn(lab, each), at_most=1024 if each.name == LBD else None)
+    table.show()
 
 
 def proxy(helpers):
-    whole = Table(f"proxies, {CONNECTIONS} keep-alive connections, tiny bodies, one thread: CPU "
-                  "per request", "us")
-    user = Table("the user part of it", "us")
-    speed = Table("requests per second, the machine shared with client and backends", "1000/s",
-                  1000, 1)
-    with Lab("tc", len(NAMES)) as lab, lab.lbd(services()) as lbd:
-        pids = {"lbd http": lbd.process.pid, "lbd tcp relay": lbd.process.pid}
-        pids["HAProxy http"] = start_haproxy(lab, "HAProxy http", "http",
-                                             "http-reuse always").pid
-        pids["HAProxy tcp"] = start_haproxy(lab, "HAProxy tcp", "tcp", "").pid
-        pids["nginx"] = start_nginx(lab).pid
-        pids["bare epoll relay"] = lab.popen(
-            "lb", f"{helpers}/relay", str(PORTS["bare epoll relay"]),
-            *map(address_of, NAMES)).pid
-        for name in PORTS:
-            if not wait_for(lambda n=name: outcome(lab, listen(n)) in NAMES, 10):
-                raise RuntimeError(f"{name} does not answer")
-        for _ in range(RUNS):
-            for name, pid in pids.items():
-                turn = one_turn(lab, name, pid)
-                whole.add(name, turn and turn[0] + turn[1])
-                user.add(name, turn and turn[0])
-                speed.add(name, turn and turn[2])
-    whole.show([("lbd http", "HAProxy http"), ("lbd http", "nginx"),
-                ("lbd tcp relay", "HAProxy tcp"), ("lbd tcp relay", "bare epoll relay")])
-    user.show([("lbd http", "HAProxy http")])
-    speed.show()
+    with everybody(helpers) as (lab, plain, logged):
+        idle(lab, plain)  # first: a process that has served many has memory to spare
+        requests(lab, plain, logged)
+        bodies(lab, plain)
+
