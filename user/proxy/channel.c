@@ -175,12 +175,15 @@ static ssize_t move(struct pump *pump)
 	return moved;
 }
 
-/* Reads when the last bytes were moved on, or when they are half a chunk's frame. */
+/* Reads when the last bytes were moved on, or when they are half a chunk's frame; while the other
+ * side takes nothing, what comes waits in the kernel. */
 static ssize_t fill(struct channel *from, const struct channel *to)
 {
 	ssize_t n;
 
 	if (from->reader.done || from->eof || !transport_pending(&from->transport))
+		return 0;
+	if (!channel_flushed(to) && !transport_writable(&to->transport))
 		return 0;
 	if (wire_left(from->in) > 0 && cramped(from, to))
 		return 0;
