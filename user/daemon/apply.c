@@ -159,8 +159,6 @@ static int check_fixed(const struct load_balancer *lb, const struct config *conf
 	if (strcmp(lb->config->socket, config->socket) != 0)
 		return error_set(err, -EINVAL, "admin.socket",
 				 "admin.socket changed: restart lbd to use it");
-	if (lb->config->workers != config->workers)
-		return error_set(err, -EINVAL, "workers", "workers changed: restart lbd to use it");
 	if (!lb->dataplane && (config->n_interfaces > 0 || config_has_kernel_service(config)))
 		return error_set(
 			err, -EINVAL, "",
@@ -198,8 +196,12 @@ static int open_outside(struct load_balancer *lb, struct config *config, struct 
 		r = attach_new(lb, config, lb->config, err);
 	if (r == 0 && has_proxy_service(config) && !lb->proxy)
 		r = proxy_start(lb->loop, config->workers, &lb->proxy, err);
+	if (r == 0 && lb->proxy)
+		r = proxy_set_workers(lb->proxy, config->workers, err);
 	if (r == 0 && lb->open && lb->proxy)
 		r = open_listeners(lb, config, lb->config, err);
+	if (r < 0 && lb->proxy && lb->config)
+		(void)proxy_set_workers(lb->proxy, lb->config->workers, NULL);
 	if (r < 0 && lb->dataplane)
 		undo_attach(lb, config, lb->config);
 	return r;

@@ -2,6 +2,7 @@
 #include "net/socket.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -63,6 +64,25 @@ int socket_listen_tcp(const struct addr *addr, bool reuse_port, int backlog)
 	if (bind(fd, (struct sockaddr *)&sockaddr, len) < 0 || listen(fd, backlog) < 0)
 		return close_failed(fd, -errno);
 	return fd;
+}
+
+/*
+ * A filter sees a segment from its TCP header on (tcp_filter in net/ipv4/tcp_ipv4.c); accepted
+ * sockets inherit it (sk_clone_lock), where a SYN without ACK has no business either.
+ */
+int socket_refuse_new(int fd)
+{
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),		 /* the flags: RFC 9293, 3.1 */
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),	 /* SYN, ACK */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1), /* SYN alone */
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	const struct sock_fprog program = {.len = sizeof(code) / sizeof(*code), .filter = code};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno
+											   : 0;
 }
 
 /* Whether somebody answers at <name>, by asking. */

@@ -377,9 +377,13 @@ static void retire(struct session *session)
 {
 	struct client *client = container_of(session, struct client, session);
 
+	uint32_t ms = client->timeouts.client_idle;
+
 	client->retiring = true;
-	if (client->state == CLIENT_IDLE && !transport_pending(&client->channel.transport))
-		close_client(client);
+	/* A request may be on its way, and closing now would reset it: it is awaited for a moment,
+	 * and answered with "Connection: close". */
+	if (client->state == CLIENT_IDLE)
+		patience(client, ms < CLIENT_RETIRE_MS ? ms : CLIENT_RETIRE_MS);
 }
 
 static void abort_client(struct session *session)

@@ -14,6 +14,7 @@
 #include "proxy/worker.h"
 
 #define CLIENT_LINGER_MS 2000 /* how long what a refused client still sends is read */
+#define CLIENT_RETIRE_MS 5000 /* how long an idle connection that must end waits for a request */
 
 struct exchange;
 

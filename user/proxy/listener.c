@@ -29,7 +29,7 @@ static void arrive(struct listener *listener, int fd, const struct addr *peer)
 		.service_id = listener->service_id,
 		.fd = fd,
 		.peer = *peer,
-		.last = listener->last,
+		.last = atomic_load_explicit(&listener->last, memory_order_relaxed),
 	};
 
 	if (!service || !service->spec->enabled)
@@ -103,41 +103,20 @@ void listener_open(struct listener *listener)
 	int err = loop_add(listener->worker->loop, &listener->source, listener->fd, on_ready);
 
 	timer_init(&listener->retry, on_retry);
-	list_append(&listener->worker->listeners, &listener->node);
 	if (err < 0)
 		log_error("cannot watch a listener of service '%s': %s",
 			  worker_service_name(listener->worker, listener->service_id),
 			  strerror(-err));
 }
 
-static void free_listener(struct deferred *deferred)
+void listener_serve(struct listener *listener)
 {
-	free(container_of(deferred, struct listener, freeing));
-}
-
-static void retire_sessions(struct listener *listener)
-{
-	list_for_each_safe (node, &listener->worker->sessions) {
-		struct session *session = container_of(node, struct session, node);
-
-		if (session->listener == listener->serial)
-			session->ops->retire(session);
-	}
-}
-
-void listener_close(struct listener *listener)
-{
-	struct worker *worker = listener->worker;
-
-	retire_sessions(listener);
-	listener->last = true;
 	for (int i = 0; i <= LISTENER_BACKLOG / LISTENER_PER_WAKE && accept_some(listener); i++)
 		;
-	timer_stop(worker->loop, &listener->retry);
-	list_remove(&listener->node);
-	loop_remove(worker->loop, &listener->source);
-	close(listener->fd);
-	atomic_fetch_sub(listener->open_count, 1);
-	listener->freeing.run = free_listener;
-	loop_defer(worker->loop, &listener->freeing);
+}
+
+void listener_release(struct listener *listener)
+{
+	timer_stop(listener->worker->loop, &listener->retry);
+	loop_remove(listener->worker->loop, &listener->source);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One listening socket of one worker.
+ * One listening socket, which one worker accepts from at a time.
  *
- * For: workers. Owns: the socket. May know: net, snapshots; which protocol a connection gets.
+ * For: bindings (binding.c), which own the socket and the memory, and choose the worker.
+ * Owns: nothing. May know: net, snapshots; which protocol a connection gets.
  * Without descriptors left, a reserve is given up to accept and reset one connection, so that
  * clients see an end instead of waiting.
  */
@@ -17,25 +18,23 @@
 #define LISTENER_BACKLOG      4096
 #define LISTENER_PER_WAKE     64 /* connections accepted before others have their turn */
 #define LISTENER_FULL_WAIT_MS 100
+#define LISTENER_CLOSE_MS     100 /* for handshakes that have begun, before the socket is closed */
 
 struct listener {
 	struct source source;
-	struct worker *worker;
+	struct worker *worker; /* NULL: nobody accepts */
 	struct service_counts *counts;
-	uint64_t serial; /* the same in all workers for one address */
+	uint64_t serial; /* the same for all sockets of one address */
 	uint32_t service_id;
-	int fd; /* until it is opened, and after */
-	bool last;
-	struct timer retry;	 /* after running out of descriptors */
-	atomic_uint *open_count; /* of the address; falls when this one is closed */
-	struct list node;	 /* worker->listeners */
-	struct deferred freeing;
+	int fd;
+	atomic_bool last;   /* it is closing: its connections get one request */
+	struct timer retry; /* after running out of descriptors */
 };
 
 int listener_reserve(void); /* a descriptor to give up when there are no others */
-/* On its worker's thread; <listener> is filled but for source, retry and node. */
+/* On its worker's thread; <listener> is filled but for source and retry. */
 void listener_open(struct listener *listener);
-/* Serves what is in its queue, closes; its idle sessions end. Frees at the end of the turn. */
-void listener_close(struct listener *listener);
+void listener_serve(struct listener *listener);	  /* all that is in its queue */
+void listener_release(struct listener *listener); /* stops accepting; twice is fine */
 
 #endif

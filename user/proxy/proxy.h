@@ -22,11 +22,28 @@ int proxy_start(struct loop *loop, uint32_t workers, struct proxy **ret_proxy, s
 /* Workers use <snapshot> from their next request on; ownership passes to the proxy. */
 void proxy_publish(struct proxy *proxy, struct snapshot *snapshot);
 
-/* Opens one SO_REUSEPORT listener per worker; -EADDRINUSE and the like with a sentence. */
+/*
+ * More workers get sockets of their own before this returns; those that leave hand theirs to the
+ * others, so that nobody in a queue is reset, and end when their connections have, by the services'
+ * drain timeouts. On failure nothing has changed.
+ */
+int proxy_set_workers(struct proxy *proxy, uint32_t workers, struct error *err);
+
+/* Opens one SO_REUSEPORT socket per worker; -EADDRINUSE and the like with a sentence. */
 int proxy_listen(struct proxy *proxy, uint32_t service_id, const struct addr *addr,
 		 struct error *err);
-/* Stops accepting at <addr>; open connections go on until their request is done. */
+/* Stops accepting at <addr>; open connections go on until their request is done, and at most for
+ * the service's drain timeout. */
 void proxy_unlisten(struct proxy *proxy, const struct addr *addr);
+
+/* A listening socket that proxy_listen() shall take instead of opening one. Takes <fd> over unless
+ * it fails. */
+int proxy_inherit(struct proxy *proxy, int fd);
+void proxy_disinherit(struct proxy *proxy); /* closes those that nobody took */
+/* The sockets of each address, for handing them to another process. */
+void proxy_each_socket(struct proxy *proxy,
+		       void (*each)(void *ctx, const struct addr *addr, const int *fds, unsigned n),
+		       void *ctx);
 
 struct proxy_stats {		 /* of one service, summed over workers */
 	uint64_t opened, closed; /* client connections */
@@ -42,10 +59,19 @@ void proxy_stats(struct proxy *proxy, uint32_t service_id, struct proxy_stats *r
  */
 void proxy_visit(struct proxy *proxy, void (*visit)(struct worker *worker, void *ctx), void *ctx);
 
-/* Stop accepting, close idle clients, let requests finish until <deadline_ms> from now, then close
- * the rest; <on_drained> is called on the control thread. */
+/* What processes before this one counted for a service; replaces what was said before. */
+void proxy_stats_before(struct proxy *proxy, uint32_t service_id, const struct proxy_stats *stats);
+uint64_t proxy_sessions(struct proxy *proxy); /* open now */
+
+/*
+ * Stops accepting, tells clients with their next response that the connection ends, and closes what
+ * is left when the drain timeout of its service is over, at most <deadline_ms> from now.
+ * <on_drained> is called on the control thread, from its loop.
+ */
 void proxy_drain(struct proxy *proxy, uint32_t deadline_ms, void (*on_drained)(void *ctx),
 		 void *ctx);
+/* The same when another process accepts from our sockets now: they are given up as they are. */
+void proxy_hand_over(struct proxy *proxy, void (*on_drained)(void *ctx), void *ctx);
 void proxy_free(struct proxy *proxy); /* joins the workers; NULL is fine */
 
 #endif

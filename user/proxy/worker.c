@@ -2,7 +2,9 @@
 #include "proxy/worker.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -40,22 +42,21 @@ bool worker_passed(const struct worker *worker, uint64_t epoch)
 
 static void say_drained(struct worker *worker)
 {
-	if (!worker->draining || worker->drained_said || !list_empty(&worker->sessions))
-		return;
-	worker->drained_said = true;
-	timer_stop(worker->loop, &worker->drain_timer);
-	worker->on_drained(worker);
+	atomic_store(&worker->drained, worker->draining && list_empty(&worker->sessions));
 }
 
 void worker_session_added(struct worker *worker, struct session *session)
 {
 	list_append(&worker->sessions, &session->node);
+	if (worker->draining)
+		say_drained(worker);
 }
 
 void worker_session_gone(struct worker *worker, struct session *session)
 {
 	list_remove(&session->node);
-	say_drained(worker);
+	if (worker->draining)
+		say_drained(worker);
 }
 
 static void abort_sessions(struct worker *worker)
@@ -67,34 +68,130 @@ static void abort_sessions(struct worker *worker)
 	}
 }
 
-static void close_listeners(struct worker *worker)
+/* ---- Visits -------------------------------------------------------------------------------- */
+
+struct visit {
+	struct mail mail;
+	struct worker *worker;
+	void (*fn)(struct worker *worker, void *ctx);
+	void *ctx;
+	sem_t done;
+};
+
+static void on_visit(struct mail *mail)
 {
-	list_for_each_safe (node, &worker->listeners)
-		listener_close(container_of(node, struct listener, node));
+	struct visit *visit = container_of(mail, struct visit, mail);
+
+	visit->fn(visit->worker, visit->ctx);
+	sem_post(&visit->done);
 }
 
-static void on_drain_timer(struct timer *timer)
+void worker_visit(struct worker *worker, void (*fn)(struct worker *worker, void *ctx), void *ctx)
 {
-	struct worker *worker = container_of(timer, struct worker, drain_timer);
+	struct visit visit = {.mail.on_mail = on_visit, .worker = worker, .fn = fn, .ctx = ctx};
 
-	abort_sessions(worker);
-	say_drained(worker);
+	sem_init(&visit.done, 0, 0);
+	loop_send(worker->loop, &visit.mail);
+	while (sem_wait(&visit.done) < 0 && errno == EINTR)
+		;
+	sem_destroy(&visit.done);
 }
 
-void worker_drain(struct worker *worker, uint32_t deadline_ms)
+/* ---- Drains -------------------------------------------------------------------------------- */
+
+static void end_drain(struct drain *drain)
 {
-	if (worker->draining)
-		return;
-	timer_start(worker->loop, &worker->drain_timer, deadline_ms);
-	close_listeners(worker); /* retires their sessions, serves those in the queue */
-	worker->draining = true;
+	timer_stop(drain->worker->loop, &drain->timer);
+	list_remove(&drain->node);
+	free(drain);
+}
+
+static void on_deadline(struct timer *timer)
+{
+	struct drain *drain = container_of(timer, struct drain, timer);
+
+	list_for_each_safe (node, &drain->worker->sessions) {
+		struct session *session = container_of(node, struct session, node);
+
+		if (session->listener == drain->serial)
+			session->ops->abort(session);
+	}
+	end_drain(drain);
+}
+
+struct end {
+	uint64_t serial;
+	uint32_t deadline_ms;
+	bool leaving;
+};
+
+static void begin_drain(struct worker *worker, void *ctx)
+{
+	const struct end *end = ctx;
+	struct drain *drain = calloc(1, sizeof(*drain));
+
 	list_for_each_safe (node, &worker->sessions) {
 		struct session *session = container_of(node, struct session, node);
 
-		session->ops->retire(session);
+		if (session->listener == end->serial)
+			session->ops->retire(session);
 	}
+	if (!drain)
+		return; /* they end by themselves, only without a deadline */
+	drain->worker = worker;
+	drain->serial = end->serial;
+	drain->leaving = end->leaving;
+	timer_init(&drain->timer, on_deadline);
+	timer_start(worker->loop, &drain->timer, end->deadline_ms);
+	list_append(&worker->drains, &drain->node);
+}
+
+void workers_end(struct worker *const *workers, uint64_t serial, uint32_t deadline_ms)
+{
+	struct end end = {.serial = serial, .deadline_ms = deadline_ms};
+
+	for (uint32_t i = 0; i < PROXY_MAX_WORKERS; i++)
+		if (workers[i])
+			worker_visit(workers[i], begin_drain, &end);
+}
+
+void worker_end(struct worker *worker, uint64_t serial, uint32_t deadline_ms)
+{
+	struct end end = {.serial = serial, .deadline_ms = deadline_ms, .leaving = true};
+
+	worker_visit(worker, begin_drain, &end);
+}
+
+static void leave(struct worker *worker, void *ctx)
+{
+	(void)ctx;
+	worker->draining = true;
 	upstream_pool_fini(&worker->upstreams);
 	say_drained(worker);
+}
+
+void worker_leave(struct worker *worker)
+{
+	worker_visit(worker, leave, NULL);
+}
+
+/* Who was told that the connection ends still ends. */
+static void stay(struct worker *worker, void *ctx)
+{
+	(void)ctx;
+	worker->draining = false;
+	say_drained(worker);
+	list_for_each_safe (node, &worker->drains) {
+		struct drain *drain = container_of(node, struct drain, node);
+
+		if (drain->leaving)
+			end_drain(drain);
+	}
+}
+
+void worker_stay(struct worker *worker)
+{
+	worker_visit(worker, stay, NULL);
 }
 
 /* ---- Log ----------------------------------------------------------------------------------- */
@@ -167,10 +264,9 @@ int worker_start(struct worker *worker)
 
 	if (err < 0)
 		return err;
-	list_init(&worker->listeners);
 	list_init(&worker->sessions);
+	list_init(&worker->drains);
 	upstream_pool_init(&worker->upstreams, worker->loop);
-	timer_init(&worker->drain_timer, on_drain_timer);
 	loop_on_wait(worker->loop, before_wait, after_wait, worker);
 	atomic_store(&worker->epoch, WORKER_IDLE);
 	worker->reserve_fd = listener_reserve();
@@ -189,10 +285,9 @@ static void on_stop(struct mail *mail)
 	struct worker *worker = container_of(mail, struct stop, mail)->worker;
 
 	abort_sessions(worker);
-	close_listeners(worker);
-	abort_sessions(worker); /* those that were in a listener's queue */
+	list_for_each_safe (node, &worker->drains)
+		end_drain(container_of(node, struct drain, node));
 	upstream_pool_fini(&worker->upstreams);
-	timer_stop(worker->loop, &worker->drain_timer);
 	loop_stop(worker->loop);
 }
 

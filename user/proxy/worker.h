@@ -19,6 +19,7 @@
 #include "proxy/snapshot.h"
 #include "proxy/upstream_pool.h"
 
+#define PROXY_MAX_WORKERS     64
 #define WORKER_IDLE	      UINT64_MAX /* epoch of a worker that waits: it holds no snapshot */
 #define WORKER_LOG_PER_SECOND 20	 /* failures that are logged; the rest are counted */
 #define WORKER_KEEP_EXCHANGES 1024
@@ -40,22 +41,29 @@ struct worker {
 	_Atomic uint64_t epoch; /* that this turn may hold, or WORKER_IDLE */
 	struct buffer_pool buffers;
 	struct upstream_pool upstreams;
-	struct list listeners;
+	uint32_t index;
 	struct list sessions;
+	struct list drains; /* struct drain */
 	struct exchange *free_exchanges;
 	uint32_t n_free_exchanges;
 	struct http_head head; /* scratch: filled and used within one call */
 	int reserve_fd;	       /* given up when there are no others, see listener.c */
-	bool draining;
-	bool drained_said;
-	struct timer drain_timer;
-	void (*on_drained)(struct worker *worker); /* on the worker's thread, once */
-	void *owner;
-	uint64_t log_second; /* rate bound of worker_may_log */
+	bool draining;	       /* it leaves, or all do */
+	atomic_bool drained;   /* draining, and without a session */
+	uint64_t log_second;   /* rate bound of worker_may_log */
 	uint32_t logged, unlogged;
 };
 
-/* Starts the thread. <worker> is zeroed; shared, on_drained and owner are set. Control thread. */
+/* The end of the sessions of one listener's serial, by a deadline. */
+struct drain {
+	struct list node; /* worker->drains */
+	struct worker *worker;
+	struct timer timer;
+	uint64_t serial;
+	bool leaving; /* only because the worker leaves */
+};
+
+/* Starts the thread. <worker> is zeroed; shared and index are set. Control thread. */
 int worker_start(struct worker *worker);
 /* Ends everything, joins. Control thread; for workers that never started too. */
 void worker_stop(struct worker *worker);
@@ -68,9 +76,19 @@ static inline const struct snapshot *worker_snapshot(const struct worker *worker
 	return atomic_load(&worker->shared->current);
 }
 
-/* No new sessions, idle ones end now, busy ones when their request is done; after <deadline_ms>
- * they end too. */
-void worker_drain(struct worker *worker, uint32_t deadline_ms);
+/* Calls <visit> on the worker's thread and returns when it was called. Control thread. */
+void worker_visit(struct worker *worker, void (*visit)(struct worker *worker, void *ctx),
+		  void *ctx);
+/*
+ * The sessions of <serial> end when what is in flight is done, and at the latest after
+ * <deadline_ms>. <workers> has PROXY_MAX_WORKERS entries. Control thread.
+ */
+void workers_end(struct worker *const *workers, uint64_t serial, uint32_t deadline_ms);
+/* The same on one worker only, because it leaves. */
+void worker_end(struct worker *worker, uint64_t serial, uint32_t deadline_ms);
+/* All sessions end as their drains say; <drained> when there are none. Control thread. */
+void worker_leave(struct worker *worker);
+void worker_stay(struct worker *worker); /* takes it back. Control thread. */
 void worker_session_added(struct worker *worker, struct session *session);
 void worker_session_gone(struct worker *worker, struct session *session);
 /* Bounds the lines a storm of failures can write. */

@@ -72,6 +72,7 @@ static void a_drain_closes_idle_clients_and_lets_requests_finish(void **state)
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
 	rig = rig_new(serve_on_demand, &ends[0]);
+	rig->timeouts.client_idle = 200; /* the grace */
 	rig_begin(rig);
 	idle = rig_connect(&rig->addr);
 	busy = rig_connect(&rig->addr);
@@ -79,8 +80,10 @@ static void a_drain_closes_idle_clients_and_lets_requests_finish(void **state)
 	wait_for_request(&rig->origin);
 	proxy_drain(rig->proxy, 60000, on_drained, rig);
 	assert_true(rig_closed(idle, RIG_WAIT_S * 1000));
-	while (!refuses(&rig->addr))
+	do {
+		rig_run(rig, 50);
 		assert_true(clock_ms() < until);
+	} while (!refuses(&rig->addr));
 	assert_int_equal(write(ends[1], "g", 1), 1);
 	assert_true(rig_read_until(busy, text, sizeof(text), NULL) > 0);
 	assert_non_null(strstr(text, "200 OK"));
@@ -139,6 +142,7 @@ static void unlisten_ends_its_idle_clients_and_frees_the_address(void **state)
 	int fd;
 
 	(void)state;
+	rig->timeouts.client_idle = 200; /* the grace */
 	rig_begin(rig);
 	fd = rig_connect(&rig->addr);
 	rig_say(fd, GET);
@@ -152,6 +156,57 @@ static void unlisten_ends_its_idle_clients_and_frees_the_address(void **state)
 	rig_say(fd, GET);
 	assert_true(rig_read_until(fd, text, sizeof(text), "\r\n\r\nhi") > 0);
 	close(fd);
+	rig_free(rig);
+}
+
+static void a_request_that_meets_a_drain_is_answered_with_close(void **state)
+{
+	struct rig *rig = rig_new(serve_ok, NULL);
+	char text[4096];
+	int fd;
+
+	(void)state;
+	rig_begin(rig);
+	fd = rig_connect(&rig->addr);
+	rig_say(fd, GET);
+	assert_true(rig_read_until(fd, text, sizeof(text), "\r\n\r\nhi") > 0);
+	assert_null(strstr(text, "Connection: close"));
+	proxy_drain(rig->proxy, 60000, on_drained, rig);
+	rig_say(fd, GET);
+	assert_true(rig_read_until(fd, text, sizeof(text), NULL) > 0);
+	assert_non_null(strstr(text, "200 OK"));
+	assert_non_null(strstr(text, "Connection: close"));
+	close(fd);
+	rig_run(rig, RIG_WAIT_S * 1000);
+	assert_true(rig->drained);
+	rig_free(rig);
+}
+
+/* In the kernel's queue, and nobody has accepted them: a handshake is enough for that. */
+static void connections_in_the_queue_are_served_when_their_listener_closes(void **state)
+{
+	struct rig *rig = rig_new(serve_ok, NULL);
+	int fds[32];
+	char text[4096];
+
+	(void)state;
+	rig_begin(rig);
+	for (int round = 0;; round++) {
+		struct error err = {0};
+
+		for (size_t i = 0; i < 32; i++)
+			fds[i] = rig_connect(&rig->addr);
+		proxy_unlisten(rig->proxy, &rig->addr);
+		rig_run(rig, 2 * 100 + 50); /* until they are closed */
+		for (size_t i = 0; i < 32; i++) {
+			rig_say(fds[i], GET);
+			assert_true(rig_read_until(fds[i], text, sizeof(text), "\r\n\r\nhi") > 0);
+			close(fds[i]);
+		}
+		if (round == 1)
+			break;
+		assert_int_equal(proxy_listen(rig->proxy, RIG_SERVICE, &rig->addr, &err), 0);
+	}
 	rig_free(rig);
 }
 
@@ -227,6 +282,98 @@ static void snapshots_published_under_load_fail_no_request_and_are_freed(void **
 	rig_run(rig, 100); /* the workers are idle: all but the current one go */
 	assert_int_equal(rig->freed, published - 1);
 	rig_free(rig);
+}
+
+static void *reconnect_run(void *ctx)
+{
+	struct load *load = ctx;
+	char text[4096];
+
+	for (int i = 0; i < LOAD_REQUESTS; i++) {
+		int fd = rig_connect(&load->rig->addr);
+
+		rig_say(fd, "GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+		if (rig_read_until(fd, text, sizeof(text), "\r\n\r\nhi") > 0)
+			load->good += strstr(text, "200 OK") != NULL;
+		close(fd);
+	}
+	return NULL;
+}
+
+static void workers_come_and_go_under_load_and_reset_nobody(void **state)
+{
+	static const uint32_t counts[] = {2, 4, 1, 3, 1, 4};
+	struct rig *rig = rig_new(serve_ok, NULL);
+	struct load loads[LOAD_CLIENTS] = {0};
+	struct proxy_stats stats;
+	struct error err = {0};
+
+	(void)state;
+	rig_begin(rig);
+	for (int i = 0; i < LOAD_CLIENTS; i++) {
+		loads[i].rig = rig;
+		assert_int_equal(pthread_create(&loads[i].thread, NULL, reconnect_run, &loads[i]),
+				 0);
+	}
+	for (int i = 0; i < 60; i++) {
+		assert_int_equal(proxy_set_workers(rig->proxy, counts[i % 6], &err), 0);
+		rig_run(rig, 3);
+	}
+	for (int i = 0; i < LOAD_CLIENTS; i++) {
+		pthread_join(loads[i].thread, NULL);
+		assert_int_equal(loads[i].good, LOAD_REQUESTS);
+	}
+	proxy_stats(rig->proxy, RIG_SERVICE, &stats);
+	assert_int_equal(stats.requests, LOAD_CLIENTS * LOAD_REQUESTS);
+	rig_free(rig);
+}
+
+static void gone_worker(struct worker *worker, void *ctx)
+{
+	(void)worker;
+	++*(unsigned *)ctx;
+}
+
+static void a_worker_that_leaves_lets_its_request_finish(void **state)
+{
+	unsigned there = 0;
+	struct error err = {0};
+	struct rig *rig;
+	char text[4096];
+	int ends[2];
+	int busy;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	rig = calloc(1, sizeof(*rig));
+	rig->protocol = PROTOCOL_HTTP;
+	rig_open(rig, 1);
+	rig->origin.serve = serve_on_demand;
+	rig->origin.script = &ends[0];
+	origin_start(&rig->origin);
+	rig->origins[rig->n_origins++] = rig->origin.addr;
+	rig_begin(rig);
+	assert_int_equal(proxy_set_workers(rig->proxy, 8, &err), 0);
+	busy = rig_connect(&rig->addr);
+	rig_say(busy, GET);
+	wait_for_request(&rig->origin);
+	assert_int_equal(proxy_set_workers(rig->proxy, 1, &err), 0);
+	rig_run(rig, 100);
+	proxy_visit(rig->proxy, gone_worker, &there);
+	assert_in_range(there, 1, 2); /* its own, if that is not the one that stays */
+	assert_int_equal(write(ends[1], "g", 1), 1);
+	assert_true(rig_read_until(busy, text, sizeof(text), "\r\n\r\nhi") > 0);
+	assert_non_null(strstr(text, "200 OK"));
+	close(busy);
+	for (int i = 0; i < 100 && there != 1; i++) {
+		there = 0;
+		rig_run(rig, 20);
+		proxy_visit(rig->proxy, gone_worker, &there);
+	}
+	assert_int_equal(there, 1);
+	close(ends[1]);
+	rig_free(rig);
+	close(ends[0]);
 }
 
 /* Answers until it dies; then it closes on whatever it is asked. */
@@ -367,6 +514,10 @@ int main(void)
 		cmocka_unit_test(a_drain_ends_what_is_left_at_its_deadline),
 		cmocka_unit_test(a_proxy_freed_before_its_drain_was_told_is_freed_once),
 		cmocka_unit_test(unlisten_ends_its_idle_clients_and_frees_the_address),
+		cmocka_unit_test(a_request_that_meets_a_drain_is_answered_with_close),
+		cmocka_unit_test(connections_in_the_queue_are_served_when_their_listener_closes),
+		cmocka_unit_test(workers_come_and_go_under_load_and_reset_nobody),
+		cmocka_unit_test(a_worker_that_leaves_lets_its_request_finish),
 		cmocka_unit_test(an_address_in_use_is_refused_with_a_sentence),
 		cmocka_unit_test(snapshots_published_under_load_fail_no_request_and_are_freed),
 		cmocka_unit_test(a_backend_that_stops_under_load_fails_no_get),
