@@ -85,6 +85,11 @@ int socket_refuse_new(int fd)
 											   : 0;
 }
 
+int socket_welcome_new(int fd)
+{
+	return set_flag(fd, SOL_SOCKET, SO_DETACH_FILTER, 0); /* the value is not looked at */
+}
+
 /* Whether somebody answers at <name>, by asking. */
 static bool unix_answers(const struct sockaddr_un *name)
 {

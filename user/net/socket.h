@@ -16,6 +16,7 @@ int socket_listen_tcp(const struct addr *addr, bool reuse_port, int backlog);
 /* From now on new handshakes get no answer, as if nobody had heard them; those that have begun may
  * end. Accepted sockets are as ever. 0 or -errno. */
 int socket_refuse_new(int fd);
+int socket_welcome_new(int fd); /* undoes it */
 /* Replaces a stale socket file, refuses (-EADDRINUSE) one that somebody answers on. */
 int socket_listen_unix(const char *path, unsigned mode);
 /* Starts a connect; it is done when the socket turns writable (then ask socket_error). */

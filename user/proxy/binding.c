@@ -43,6 +43,17 @@ static void free_listener(struct listener *listener)
 	free(listener);
 }
 
+static struct binding *find_binding(struct list *bindings, const struct addr *addr)
+{
+	list_for_each (node, bindings) {
+		struct binding *binding = container_of(node, struct binding, node);
+
+		if (addr_equal(&binding->addr, addr))
+			return binding;
+	}
+	return NULL;
+}
+
 /* One of those that were inherited, or -ENOENT. */
 static int take_inherited(struct proxy *proxy, const struct addr *addr)
 {
@@ -59,10 +70,29 @@ static int take_inherited(struct proxy *proxy, const struct addr *addr)
 	return -ENOENT;
 }
 
+/* One that is closing, with the handshakes and connections in its queue; or -ENOENT. */
+static int take_closing(struct proxy *proxy, const struct addr *addr)
+{
+	struct binding *binding = find_binding(&proxy->closing, addr);
+	struct listener *listener;
+	int fd;
+
+	if (!binding || binding->n_listeners == 0)
+		return -ENOENT;
+	listener = binding->listeners[--binding->n_listeners];
+	worker_visit(listener->worker, serve_and_release, listener);
+	fd = listener->fd;
+	free(listener);
+	(void)socket_welcome_new(fd);
+	return fd;
+}
+
 static int open_socket(struct proxy *proxy, const struct addr *addr)
 {
 	int fd = take_inherited(proxy, addr);
 
+	if (fd < 0)
+		fd = take_closing(proxy, addr);
 	return fd >= 0 ? fd : socket_listen_tcp(addr, true, LISTENER_BACKLOG);
 }
 
@@ -85,19 +115,14 @@ static int add_listener(struct proxy *proxy, struct binding *binding)
 
 /* ---- One address --------------------------------------------------------------------------- */
 
-static struct binding *find_binding(struct list *bindings, const struct addr *addr)
+/* Is there one that must be taken, lest it be closed with a queue? */
+static bool is_waiting(struct proxy *proxy, const struct addr *addr)
 {
-	list_for_each (node, bindings) {
-		struct binding *binding = container_of(node, struct binding, node);
+	struct binding *closing = find_binding(&proxy->closing, addr);
 
-		if (addr_equal(&binding->addr, addr))
-			return binding;
-	}
-	return NULL;
-}
+	if (closing && closing->n_listeners > 0)
+		return true;
 
-static bool is_inherited(const struct proxy *proxy, const struct addr *addr)
-{
 	list_for_each (node, &proxy->inherited) {
 		if (addr_equal(&container_of(node, struct inherited, node)->addr, addr))
 			return true;
@@ -112,7 +137,7 @@ static int check_unused(struct proxy *proxy, const struct addr *addr)
 
 	if (find_binding(&proxy->bindings, addr))
 		return -EADDRINUSE;
-	if (find_binding(&proxy->closing, addr) || is_inherited(proxy, addr))
+	if (find_binding(&proxy->closing, addr) || is_waiting(proxy, addr))
 		return 0;
 	fd = socket_listen_tcp(addr, false, 1);
 	if (fd < 0)
@@ -128,7 +153,7 @@ static void free_binding(struct binding *binding)
 	free(binding);
 }
 
-/* All sockets, before any worker is told of one; as many as were inherited, if those are more. */
+/* All sockets, before any worker is told of one; as many as wait for that, if those are more. */
 static int make_binding(struct proxy *proxy, uint32_t service_id, const struct addr *addr,
 			struct binding **ret_binding)
 {
@@ -143,7 +168,7 @@ static int make_binding(struct proxy *proxy, uint32_t service_id, const struct a
 	binding->service_id = service_id;
 	binding->serial = ++proxy->last_serial;
 	while (binding->n_listeners < PROXY_MAX_WORKERS &&
-	       (binding->n_listeners < proxy->n_workers || is_inherited(proxy, addr))) {
+	       (binding->n_listeners < proxy->n_workers || is_waiting(proxy, addr))) {
 		int err = add_listener(proxy, binding);
 
 		if (err < 0) {
