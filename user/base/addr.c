@@ -89,10 +89,29 @@ const char *addr_parse(struct slice text, bool port_needed, struct addr *ret_add
 	return why;
 }
 
+/* At most three digits, without what a number in general would ask for: it is in every request. */
+static char *put_octet(char *at, uint8_t octet)
+{
+	if (octet >= 100)
+		*at++ = (char)('0' + octet / 100);
+	if (octet >= 10)
+		*at++ = (char)('0' + octet / 10 % 10);
+	*at++ = (char)('0' + octet % 10);
+	return at;
+}
+
+static void format_ipv4(const uint8_t ip[4], char *at)
+{
+	for (int i = 0; i < 4; i++) {
+		at = put_octet(at, ip[i]);
+		*at++ = i < 3 ? '.' : '\0';
+	}
+}
+
 const char *addr_format_ip(const struct addr *addr, char text[static ADDR_TEXT_LEN])
 {
 	if (addr_is_ipv4(addr))
-		(void)inet_ntop(AF_INET, addr->ip + 12, text, ADDR_TEXT_LEN);
+		format_ipv4(addr->ip + 12, text);
 	else
 		(void)inet_ntop(AF_INET6, addr->ip, text, ADDR_TEXT_LEN);
 	return text;

@@ -42,7 +42,9 @@ enum http_header_id http_header_identify(struct slice name, bool *ret_hop)
 	for (size_t i = 0; i < 2; i++) {
 		const struct known *k = &known[name.len][i];
 
-		if (k->name.len == 0 || !slice_caseeq(k->name, name))
+		/* The first letter, in either case, spares most names the comparison. */
+		if (k->name.len == 0 || (name.ptr[0] | 0x20) != k->name.ptr[0] ||
+		    !slice_caseeq(k->name, name))
 			continue;
 		*ret_hop = k->hop;
 		return k->id;

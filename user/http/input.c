@@ -97,6 +97,11 @@ int http_read_version(struct http_input *in, unsigned *ret_minor)
 	static const char name[] = {'H', 'T', 'T', 'P', '/', '0', '.', '0'};
 	const char *at = in->at;
 
+	if (in->end - at >= (ptrdiff_t)sizeof(name) && memcmp(at, "HTTP/1.1", sizeof(name)) == 0) {
+		in->at += sizeof(name); /* what nearly all say */
+		*ret_minor = 1;
+		return 0;
+	}
 	for (size_t i = 0; i < sizeof(name); i++, at++) {
 		if (at == in->end)
 			return -EAGAIN;

@@ -51,15 +51,55 @@ void http_put_status_line(struct http_writer *w, unsigned status, struct slice r
 	http_put(w, SLICE("\r\n"));
 }
 
+static bool ends_here(const struct http_header *header)
+{
+	return header->hop || header->id == HTTP_H_CONTENT_LENGTH ||
+	       header->id == HTTP_H_TRANSFER_ENCODING || header->id == HTTP_H_EXPECT;
+}
+
+/* As we would write it: the name, ": ", the value and the line's end, in one piece. */
+static bool is_canonical(const struct http_header *header)
+{
+	return header->value.len > 0 &&
+	       header->value.ptr == header->name.ptr + header->name.len + 2 &&
+	       header->value.ptr[-1] == ' ' && header->value.ptr[header->value.len] == '\r';
+}
+
+static const char *end_of(const struct http_header *header)
+{
+	return header->value.ptr + header->value.len + 2;
+}
+
+/* How many headers from <i> on are one piece of text that can be passed on as it is. */
+static unsigned canonical_run(const struct http_head *head, unsigned i)
+{
+	unsigned n = 0;
+
+	for (; i + n < head->n_headers; n++) {
+		const struct http_header *header = &head->headers[i + n];
+
+		if (ends_here(header) || !is_canonical(header) ||
+		    (n > 0 && header->name.ptr != end_of(header - 1)))
+			break;
+	}
+	return n;
+}
+
 void http_put_end_to_end(struct http_writer *w, const struct http_head *head)
 {
-	for (unsigned i = 0; i < head->n_headers; i++) {
+	for (unsigned i = 0; i < head->n_headers;) {
 		const struct http_header *header = &head->headers[i];
+		unsigned n = canonical_run(head, i);
 
-		if (header->hop || header->id == HTTP_H_CONTENT_LENGTH ||
-		    header->id == HTTP_H_TRANSFER_ENCODING || header->id == HTTP_H_EXPECT)
-			continue;
-		http_put_header(w, header->name, header->value);
+		if (n > 0) {
+			const char *end = end_of(&head->headers[i + n - 1]);
+
+			http_put(w, (struct slice){header->name.ptr,
+						   (size_t)(end - header->name.ptr)});
+		} else if (!ends_here(header)) {
+			http_put_header(w, header->name, header->value);
+		}
+		i += n > 0 ? n : 1;
 	}
 }
 

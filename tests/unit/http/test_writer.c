@@ -59,6 +59,25 @@ static void test_what_is_written_parses_the_same(void **state)
 	}
 }
 
+/* Lines in our own form go in one piece with their neighbours; all others are written anew. */
+static void test_every_line_comes_out_in_one_form(void **state)
+{
+	static const struct slice in = SLICE(
+		"GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB:2\r\nC: 3 \r\nD:\t4\r\nE:\r\nF:  6\r\n"
+		"Keep-Alive: 7\r\nG: 8\r\nH: 9\r\nConnection: i\r\nI: 10\r\n\r\n");
+	char memory[256];
+	struct http_writer w = {.ptr = memory, .size = sizeof(memory)};
+	struct http_refusal refusal;
+	struct http_head head;
+
+	(void)state;
+	assert_int_equal(http_parse_request(in, &head, &refusal), in.len);
+	head.headers[9].value = SLICE("other"); /* of H */
+	http_put_end_to_end(&w, &head);
+	assert_written(&w, "Host: a\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: \r\nF: 6\r\n"
+			   "G: 8\r\nH: other\r\n");
+}
+
 static void test_status_line(void **state)
 {
 	char memory[64];
@@ -143,6 +162,8 @@ int main(void)
 		{"a request is rewritten for the next hop", test_rewrites_request, NULL, NULL,
 		 NULL},
 		{"what is written parses the same", test_what_is_written_parses_the_same, NULL,
+		 NULL, NULL},
+		{"every line comes out in one form", test_every_line_comes_out_in_one_form, NULL,
 		 NULL, NULL},
 		{"a status line and a header", test_status_line, NULL, NULL, NULL},
 		{"numbers", test_numbers, NULL, NULL, NULL},
