@@ -12,7 +12,8 @@ A script is varnishtest's own language (vtc(7)) with a head of comments for this
     # wire c1: TEXT              what the script's "recv" of c1 have read, to the byte
     # count: NAME=N ...          what the service or a backend (s1.failed) has counted
 
-lbd listens at ${lbd}, server s1 at ${s1}, all without health checks.
+lbd listens at ${lbd}, server s1 at ${s1}, all without health checks; ${lbadm} is the command for
+it, ${sock} its socket, ${pid} its process and ${config} its file.
 """
 import concurrent.futures
 import glob
@@ -24,7 +25,7 @@ import subprocess
 import sys
 import traceback
 
-from build import SLOW
+from build import BUILD, SLOW
 from lab import NO_CHECK
 from loopback import Loopback
 from tap import ok, main, wait_for
@@ -128,7 +129,8 @@ def full_queue():
 
 def perform(script, lab, lbd):
     macros = [f"-Dlbd={LBD}", *(f"-D{name}={address}" for name, address in SERVERS.items()),
-              f"-Dsock={lbd.socket}", f"-Dpython={sys.executable}", f"-Dhere={HERE}/vtc"]
+              f"-Dsock={lbd.socket}", f"-Dpid={lbd.process.pid}", f"-Dconfig={lbd.file}",
+              f"-Dlbadm={BUILD}/lbadm --socket {lbd.socket}"]
     done = lab.run("client", "varnishtest", "-v", "-t", str(20 * SLOW), *macros,
                    path_of(script.name))
     if done.returncode:
