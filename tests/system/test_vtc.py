@@ -13,7 +13,8 @@ A script is varnishtest's own language (vtc(7)) with a head of comments for this
     # count: NAME=N ...          what the service or a backend (s1.failed) has counted
 
 lbd listens at ${lbd}, server s1 at ${s1}, all without health checks; ${lbadm} is the command for
-it, ${sock} its socket, ${pid} its process and ${config} its file.
+it, ${sock} its socket, ${pid} its process and ${config} its file; "${client} TEXT"
+runs Python text with a connection to it.
 """
 import concurrent.futures
 import glob
@@ -130,6 +131,7 @@ def full_queue():
 def perform(script, lab, lbd):
     macros = [f"-Dlbd={LBD}", *(f"-D{name}={address}" for name, address in SERVERS.items()),
               f"-Dsock={lbd.socket}", f"-Dpid={lbd.process.pid}", f"-Dconfig={lbd.file}",
+              f"-Dclient={HERE}/vtc/client.py {LBD}",
               f"-Dlbadm={BUILD}/lbadm --socket {lbd.socket}"]
     done = lab.run("client", "varnishtest", "-v", "-t", str(20 * SLOW), *macros,
                    path_of(script.name))

@@ -159,7 +159,7 @@ static enum flow connecting(struct exchange *x)
 	int err = upstream_connected(x->upstream);
 
 	if (err == -EINPROGRESS)
-		return FLOW_WAIT;
+		return client_gone(x->client) ? client_left(x) : FLOW_WAIT;
 	if (err < 0)
 		return lost(x, err == -ECONNREFUSED ? "connect_refused" : "connect_failed", false);
 	enter(x, EXCHANGE_REQUESTING);
