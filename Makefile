@@ -107,7 +107,7 @@ test: bootstrap ## everything but the long runs; last line "N passed, N failed"
 
 .PHONY: test-run
 test-run: all $(UNIT_TESTS) $(BPF_TESTS)
-	$(Q)LBD_BUILD=$(B) tests/run $(if $(T),-k '$(T)') $(UNIT_TESTS) $(BPF_TESTS) $(SYSTEM_TESTS)
+	$(Q)LBD_BUILD=$(B) tests/run -j $$(nproc) $(if $(T),-k '$(T)') $(UNIT_TESTS) $(BPF_TESTS) $(SYSTEM_TESTS)
 
 test-unit: $(UNIT_TESTS) ## pure logic
 	$(Q)tests/run $(if $(T),-k '$(T)') $^
@@ -116,7 +116,7 @@ test-bpf: $(BPF_TESTS) ## every packet rule, by BPF_PROG_TEST_RUN (root)
 	$(Q)tests/run $(if $(T),-k '$(T)') $^
 
 test-system: all ## what a user sees, in network namespaces (root)
-	$(Q)LBD_BUILD=$(B) tests/run $(if $(T),-k '$(T)') $(SYSTEM_TESTS)
+	$(Q)LBD_BUILD=$(B) tests/run -j $$(nproc) $(if $(T),-k '$(T)') $(SYSTEM_TESTS)
 
 test-kernel: all $(BPF_TESTS) ## the same on Linux 6.1 and 6.12, in emulated machines (amd64)
 	$(Q)tools/bootstrap build test kernel

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# runs alone: it measures a rate
 """Bulk data through a nat service is not slower than through the kernel's plain routing.
 
 The floors here are loose, because other things run beside the tests; tests/bench measures.

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# runs alone: it measures a rate
 """Floods of spoofed packets do not hurt real connections; soak_flood.py takes 30 s for each."""
 import flood
 from lab import Lab

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# runs alone: it measures how soon
 """A backend that stops leaves the choice in time and without a failed request; one that returns
 comes back. Both paths share one pool and its check."""
 import collections

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# runs alone: it measures times under load
 """The proxy under load, shortly; soak_proxy.py is the long form."""
 import proxyload as load
 from loopback import Loopback

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# runs alone: it measures gaps in what is delivered
 """The kernel path goes on without lbd, and the next lbd finds everything as it was."""
 import os
 
