@@ -33,7 +33,7 @@ bool health_spec_equal(const struct health_spec *a, const struct health_spec *b)
 bool backend_spec_equal(const struct backend_spec *a, const struct backend_spec *b)
 {
 	return addr_equal(&a->addr, &b->addr) && a->weight == b->weight && a->admin == b->admin &&
-	       strcmp(a->name, b->name) == 0;
+	       a->max_connections == b->max_connections && strcmp(a->name, b->name) == 0;
 }
 
 static bool addrs_equal(const struct addr *a, uint32_t n_a, const struct addr *b, uint32_t n_b)
@@ -80,7 +80,7 @@ static bool routes_equal(const struct service_spec *a, const struct service_spec
 /* All of its members are uint32_t, so there is no padding. */
 static bool timeouts_equal(const struct timeouts_spec *a, const struct timeouts_spec *b)
 {
-	_Static_assert(sizeof(*a) == 8 * sizeof(uint32_t), "no padding");
+	_Static_assert(sizeof(*a) == 9 * sizeof(uint32_t), "no padding");
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 

@@ -20,6 +20,10 @@ key_read_fn read_allow;		/* out: struct service_spec */
 key_read_fn read_deny;		/* out: struct service_spec */
 key_read_fn read_rate;		/* out: struct rate_spec */
 key_read_fn read_flow_timeouts; /* out: struct flow_timeouts_spec */
+key_read_fn read_queue;		/* out: struct queue_spec */
+key_read_fn read_retries;	/* out: struct retry_spec */
+key_read_fn read_passive;	/* out: struct passive_spec */
+void pool_overload_defaults(struct pool_spec *pool);
 void health_defaults(struct health_spec *health);
 
 /* What no single object can know: missing pools, overlaps, combinations. */

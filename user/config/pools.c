@@ -35,7 +35,8 @@ static const struct key backend_keys[] = {
 	 NULL},
 	{"admin", KEY_WORD, offsetof(struct backend_spec, admin), 0, 0, &admin_names, NULL},
 	{"backup", KEY_LATER, 0, 0, 0, NULL, NULL},
-	{"max-connections", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"max-connections", KEY_NUMBER, offsetof(struct backend_spec, max_connections), 1,
+	 POOL_MAX_CONNECTIONS, NULL, NULL},
 };
 
 static void check_twins(struct build *build, const struct place *place,
@@ -169,11 +170,13 @@ static const struct key pool_keys[] = {
 	{"backends", KEY_OBJECT, FIELD(pool), 0, 0, NULL, read_backends},
 	{"start", KEY_OBJECT, FIELD(pool.start_up), 0, 0, NULL, read_start},
 	{"when-all-down", KEY_WORD, FIELD(pool.when_all_down), 0, 0, &when_all_down_names, NULL},
-	{"slow-start", KEY_LATER, 0, 0, 0, NULL, NULL},
-	{"queue", KEY_LATER, 0, 0, 0, NULL, NULL},
-	{"retries", KEY_LATER, 0, 0, 0, NULL, NULL},
-	{"max-connections", KEY_LATER, 0, 0, 0, NULL, NULL},
-	{"passive", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"slow-start", KEY_DURATION, FIELD(pool.slow_start_ms), 0, POOL_MAX_SLOW_START_MS, NULL,
+	 NULL},
+	{"queue", KEY_OBJECT, FIELD(pool.queue), 0, 0, NULL, read_queue},
+	{"retries", KEY_OBJECT, FIELD(pool.retries), 0, 0, NULL, read_retries},
+	{"max-connections", KEY_NUMBER, FIELD(pool.max_connections), 1, POOL_MAX_CONNECTIONS, NULL,
+	 NULL},
+	{"passive", KEY_OBJECT, FIELD(pool.passive), 0, 0, NULL, read_passive},
 	{"table-size", KEY_NUMBER, FIELD(pool.table_size), POOL_LEAST_TABLE, LB_MAX_TABLE, NULL,
 	 NULL},
 };
@@ -185,7 +188,14 @@ static void read_pool(struct build *build, const struct place *place, struct con
 	(void)snprintf(pool->pool.name, sizeof(pool->pool.name), "%s", place->doc->key);
 	(void)snprintf(pool->pool.algorithm, sizeof(pool->pool.algorithm), "round-robin");
 	health_defaults(&pool->health);
+	pool_overload_defaults(&pool->pool);
 	keys_read(build, place, pool_keys, COUNT(pool_keys), pool);
+	for (uint32_t i = 0; i < pool->pool.n_backends; i++) {
+		struct backend_spec *backend = &pool->pool.backends[i];
+
+		if (backend->max_connections == 0)
+			backend->max_connections = pool->pool.max_connections;
+	}
 }
 
 void read_pools(struct build *build, const struct place *place, void *out)

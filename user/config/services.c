@@ -170,7 +170,7 @@ static const struct key timeout_keys[] = {
 	{"response-idle", TIMEOUT(response_idle)},
 	{"tunnel", TIMEOUT(tunnel)},
 	{"drain", TIMEOUT(drain)},
-	{"queue", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"queue", TIMEOUT(queue)},
 };
 
 static void read_timeouts(struct build *build, const struct place *place, void *out)

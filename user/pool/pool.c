@@ -145,6 +145,7 @@ static void fill(struct pool *pool, struct view *view)
 			continue;
 		member->id = backend->id;
 		member->weight = (uint16_t)backend->spec.weight;
+		member->max_connections = backend->spec.max_connections;
 		member->addr = backend->spec.addr;
 		member->live = backend->live;
 		memcpy(member->name, backend->spec.name, sizeof(member->name));
@@ -160,7 +161,8 @@ static bool same(const struct view *a, const struct view *b)
 		const struct view_member *x = &a->members[i];
 		const struct view_member *y = &b->members[i];
 
-		if (x->id != y->id || x->weight != y->weight || strcmp(x->name, y->name) != 0)
+		if (x->id != y->id || x->weight != y->weight ||
+		    x->max_connections != y->max_connections || strcmp(x->name, y->name) != 0)
 			return false;
 	}
 	return true;
@@ -189,10 +191,12 @@ static void refresh(struct pool *pool)
 
 void pool_configure(struct pool *pool, const struct pool_spec *spec)
 {
-	memcpy(pool->spec.algorithm, spec->algorithm, sizeof(pool->spec.algorithm));
-	pool->spec.start_up = spec->start_up;
-	pool->spec.when_all_down = spec->when_all_down;
-	pool->spec.table_size = spec->table_size;
+	struct pool_spec own = *spec;
+
+	memcpy(own.name, pool->spec.name, sizeof(own.name));
+	own.backends = NULL;
+	own.n_backends = 0;
+	pool->spec = own;
 	if (pool->view)
 		refresh(pool);
 }
@@ -297,6 +301,7 @@ void pool_set(struct pool *pool, struct backend *backend, const struct backend_s
 {
 	assert(spec->weight <= BACKEND_MAX_WEIGHT);
 	backend->spec.weight = spec->weight;
+	backend->spec.max_connections = spec->max_connections;
 	if (backend->spec.admin != spec->admin) {
 		backend->spec.admin = spec->admin;
 		backend->changed_wall_ms = clock_wall_ms();

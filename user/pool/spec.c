@@ -13,3 +13,9 @@ static const char *const when_all_downs[] = {
 	[WHEN_ALL_DOWN_ALL] = "all",
 };
 const struct strtable when_all_down_names = STRTABLE(when_all_downs);
+
+static const char *const retry_ons[] = {
+	[RETRY_CONNECT] = "connect", [RETRY_CLOSED] = "closed", [RETRY_TIMEOUT] = "timeout",
+	[RETRY_502] = "502",	     [RETRY_503] = "503",	[RETRY_504] = "504",
+};
+const struct strtable retry_on_names = STRTABLE(retry_ons);

@@ -18,7 +18,8 @@
 
 struct view_member {
 	uint16_t id;
-	uint16_t weight; /* effective, 1..BACKEND_MAX_WEIGHT */
+	uint16_t weight;	  /* effective, 1..BACKEND_MAX_WEIGHT */
+	uint32_t max_connections; /* of the proxy path; 0: any number */
 	struct addr addr;
 	struct lb_live *live;
 	char name[POOL_NAME_LEN];

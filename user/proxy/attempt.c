@@ -4,13 +4,23 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "proxy/admission.h"
 
-static const struct balancer *find_balancer(const struct exchange *x)
+static const struct snapshot_pool *find_pool(const struct exchange *x)
 {
 	const struct snapshot *snapshot = worker_snapshot(x->worker);
-	const struct snapshot_pool *pool = snapshot ? snapshot_pool(snapshot, x->pool) : NULL;
 
-	return pool ? pool->balancer : NULL;
+	return snapshot ? snapshot_pool(snapshot, x->pool) : NULL;
+}
+
+void attempt_init(struct exchange *x)
+{
+	const struct snapshot_pool *pool = find_pool(x);
+
+	if (!pool)
+		return;
+	x->retries = (uint8_t)pool->spec->retries.attempts;
+	x->retry_on = (uint8_t)pool->spec->retries.on;
 }
 
 /* The name outlives the snapshot in the log only, so it is copied; the row outlives everything. */
@@ -45,6 +55,8 @@ void attempt_end(struct exchange *x, bool keep)
 		upstream_release(x->upstream);
 	else
 		upstream_close(x->upstream);
+	if (x->live)
+		admission_leave(x->worker, x->pool, x->backend_id);
 	x->upstream = NULL;
 	x->live = NULL;
 	x->counted_in = 0;
@@ -101,54 +113,130 @@ static void remember_tried(struct exchange *x)
 		x->tried[x->n_tried++] = x->backend_id;
 }
 
+/* ---- Finding a backend --------------------------------------------------------------------- */
+
+static const struct view_member *member_of(const struct snapshot_pool *pool, uint16_t id)
+{
+	const struct view *view = pool ? pool->balancer->view : NULL;
+
+	for (uint32_t i = 0; view && i < view->count; i++) {
+		if (view->members[i].id == id)
+			return &view->members[i];
+	}
+	return NULL;
+}
+
+/* Inside the gate of *ret_member; the backend that a queue gave may be gone by now. */
+static enum admission_result enter(struct exchange *x, const struct snapshot_pool *pool,
+				   const struct view_member **ret_member)
+{
+	struct admission_ask ask = {
+		.pool = pool, .key = &x->key, .tried = x->tried, .n_tried = x->n_tried};
+
+	if (x->admitted) {
+		uint16_t id = x->admitted;
+
+		x->admitted = 0;
+		*ret_member = member_of(pool, id);
+		if (*ret_member)
+			return ADMISSION_IN;
+		admission_leave(x->worker, x->pool, id);
+	}
+	if (!pool)
+		return ADMISSION_NONE;
+	return admission_enter(x->worker->shared->admission, &ask, ret_member);
+}
+
+static enum exchange_state queue_up(struct exchange *x, const struct snapshot_pool *pool,
+				    unsigned *ret_status)
+{
+	if (admission_wait(x->worker, pool, x->waited, &x->waiter) < 0) {
+		x->why = "queue_full";
+		*ret_status = 503;
+		return EXCHANGE_ENDED;
+	}
+	if (x->timeouts.queue == 0)
+		x->timeouts.queue = pool->spec->queue.timeout_ms;
+	waiter_tell(x->waiter, exchange_admitted, x);
+	return EXCHANGE_QUEUED;
+}
+
+static bool may_retry(const struct exchange *x, enum retry_on cause)
+{
+	return x->retries > 0 && x->retry_on & 1U << cause;
+}
+
+/* Counts <member> as tried if no connection could even be begun; false: the tries are used up. */
+static bool try_again(struct exchange *x, int err)
+{
+	bool again = may_retry(x, RETRY_CONNECT);
+
+	attempt_failed(x, connect_word(err));
+	remember_tried(x);
+	attempt_end(x, false);
+	x->retries -= again;
+	return again;
+}
+
 enum exchange_state attempt_start(struct exchange *x, unsigned *ret_status)
 {
-	const struct balancer *balancer = find_balancer(x);
+	const struct snapshot_pool *pool = find_pool(x);
+	const struct view_member *member = NULL;
+	enum admission_result result;
+	int err = 0;
 
-	while (x->n_tried < EXCHANGE_MAX_TRIES) {
-		const struct view_member *member;
-		int err;
-
-		member = balancer ? balancer_pick(balancer, &x->key, x->tried, x->n_tried) : NULL;
-		if (!member)
+	do {
+		result = enter(x, pool, &member);
+		if (result == ADMISSION_FULL)
+			return queue_up(x, pool, ret_status);
+		if (result == ADMISSION_NONE)
 			break;
 		count_opened(x, member);
 		x->asked_us = loop_now_us(x->worker->loop);
 		if (upstream_for(x, member, &err))
 			return x->upstream->reused ? EXCHANGE_REQUESTING : EXCHANGE_CONNECTING;
-		attempt_failed(x, connect_word(err));
-		remember_tried(x);
-		attempt_end(x, false);
-	}
+	} while (try_again(x, err));
+	if (x->n_tried == 0)
+		x->why = "no_backend";
 	*ret_status = x->n_tried == 0 ? 503 : x->timed_out ? 504 : 502;
 	return EXCHANGE_ENDED;
 }
 
-/* Connecting has failed: nothing was sent. Also when a reused connection took nothing. */
-static bool may_send_again(const struct exchange *x)
+/* ---- Trying again -------------------------------------------------------------------------- */
+
+/* A server may close an idle connection at any time. */
+static bool is_stale(const struct exchange *x, enum retry_on cause)
 {
-	if (upstream_received(x->upstream) > 0)
-		return false;
-	return upstream_sent(x->upstream) == 0 || http_method_idempotent(x->method);
+	return cause == RETRY_CLOSED && x->upstream->reused && upstream_received(x->upstream) == 0;
 }
 
-bool attempt_lost(struct exchange *x, const char *why)
+bool attempt_may_repeat(const struct exchange *x, enum retry_on cause)
 {
-	/* A server may close an idle connection at any time: not a failure of the backend. */
-	bool stale = x->upstream->reused && upstream_received(x->upstream) == 0;
-	bool again = may_send_again(x);
+	if (cause < RETRY_502 && upstream_received(x->upstream) > 0)
+		return false;
+	if (upstream_sent(x->upstream) > 0 && !http_method_idempotent(x->method))
+		return false;
+	return upstream_has_request(x->upstream) && (is_stale(x, cause) || may_retry(x, cause));
+}
+
+bool attempt_lost(struct exchange *x, enum retry_on cause, const char *why)
+{
+	bool stale = is_stale(x, cause);
+	bool again = attempt_may_repeat(x, cause);
 
 	if (again)
 		x->request = upstream_take_request(x->upstream);
-	again = again && x->request;
 	x->writer = x->upstream->channel.writer;
 	x->deaf = false;
+	x->n_interim = 0;
 	if (!stale || !again)
 		attempt_failed(x, why);
-	if (stale)
+	if (stale) {
 		x->fresh = true;
-	else
+	} else {
 		remember_tried(x);
+		x->retries -= again;
+	}
 	attempt_end(x, false);
-	return again && x->n_tried < EXCHANGE_MAX_TRIES;
+	return again;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "proxy/admission.h"
 #include "proxy/attempt.h"
 #include "proxy/http1_client.h"
 #include "proxy/tunnel.h"
@@ -62,6 +63,8 @@ static void end(struct exchange *x, bool keep_upstream)
 {
 	x->state = EXCHANGE_ENDED;
 	timer_stop(x->worker->loop, &x->timer);
+	waiter_leave(x->waiter);
+	x->waiter = NULL;
 	attempt_end(x, keep_upstream);
 	buffer_give(&x->worker->buffers, x->request);
 	x->request = NULL;
@@ -128,6 +131,14 @@ static void enter(struct exchange *x, enum exchange_state state)
 	x->wait = WAIT_NOTHING;
 }
 
+static void log_no_room(const struct exchange *x)
+{
+	if (worker_may_log(x->worker))
+		log_warning("request of service '%s' refused: %s in pool '%s'",
+			    worker_service_name(x->worker, x->service_id), x->why,
+			    worker_pool_name(x->worker, x->pool));
+}
+
 static enum flow choose(struct exchange *x)
 {
 	unsigned status = 502;
@@ -137,21 +148,36 @@ static enum flow choose(struct exchange *x)
 		enter(x, next);
 		return FLOW_AGAIN;
 	}
-	if (status == 503 && worker_may_log(x->worker))
-		log_warning("request of service '%s' refused: no_backend in pool '%s'",
-			    worker_service_name(x->worker, x->service_id),
-			    worker_pool_name(x->worker, x->pool));
-	return refuse(x, status, status == 503 ? "no_backend" : x->why);
+	if (status == 503)
+		log_no_room(x);
+	return refuse(x, status, x->why);
 }
 
-static enum flow lost(struct exchange *x, const char *why, bool timed_out)
+/* Room is told by exchange_admitted(). */
+static enum flow queued(struct exchange *x)
 {
-	x->timed_out = timed_out;
-	if (attempt_lost(x, why)) {
+	return client_gone(x->client) ? client_left(x) : FLOW_WAIT;
+}
+
+static enum flow lost_by(struct exchange *x, enum retry_on cause, const char *why)
+{
+	if (attempt_lost(x, cause, why)) {
 		enter(x, EXCHANGE_CHOOSING);
 		return FLOW_AGAIN;
 	}
-	return refuse(x, timed_out ? 504 : 502, why);
+	return refuse(x, x->timed_out ? 504 : 502, why);
+}
+
+static enum flow lost(struct exchange *x, enum retry_on cause, const char *why)
+{
+	x->timed_out = false;
+	return lost_by(x, cause, why);
+}
+
+static enum flow too_late(struct exchange *x, enum retry_on cause, const char *why)
+{
+	x->timed_out = true;
+	return lost_by(x, cause, why);
 }
 
 static enum flow connecting(struct exchange *x)
@@ -161,7 +187,8 @@ static enum flow connecting(struct exchange *x)
 	if (err == -EINPROGRESS)
 		return client_gone(x->client) ? client_left(x) : FLOW_WAIT;
 	if (err < 0)
-		return lost(x, err == -ECONNREFUSED ? "connect_refused" : "connect_failed", false);
+		return lost(x, RETRY_CONNECT,
+			    err == -ECONNREFUSED ? "connect_refused" : "connect_failed");
 	enter(x, EXCHANGE_REQUESTING);
 	return FLOW_AGAIN;
 }
@@ -242,10 +269,34 @@ static enum flow begin_response(struct exchange *x, struct http_head *head, size
 	return FLOW_AGAIN;
 }
 
+/* The backend's own excuse, which another backend may not have. */
+static bool retry_instead(struct exchange *x, unsigned status)
+{
+	static const struct {
+		unsigned status;
+		enum retry_on cause;
+		const char *why;
+	} excuses[] = {
+		{502, RETRY_502, "status_502"},
+		{503, RETRY_503, "status_503"},
+		{504, RETRY_504, "status_504"},
+	};
+
+	for (size_t i = 0; i < sizeof(excuses) / sizeof(excuses[0]); i++) {
+		if (status == excuses[i].status && attempt_may_repeat(x, excuses[i].cause))
+			return attempt_lost(x, excuses[i].cause, excuses[i].why);
+	}
+	return false;
+}
+
 static enum flow take_head(struct exchange *x, struct http_head *head, size_t len)
 {
 	if (head->status == 101)
 		return begin_tunnel(x, head, len);
+	if (head->status >= 502 && retry_instead(x, head->status)) {
+		enter(x, EXCHANGE_CHOOSING);
+		return FLOW_AGAIN;
+	}
 	if (head->status >= 200)
 		return begin_response(x, head, len);
 	if (++x->n_interim > EXCHANGE_MAX_INTERIM)
@@ -274,9 +325,9 @@ static enum flow requesting(struct exchange *x, uint64_t *progress)
 	if (n == -EBADMSG)
 		return backend_malformed(x, why);
 	if (n < 0)
-		return lost(x, n == -EPIPE ? "closed" : "reset", false);
+		return lost(x, RETRY_CLOSED, n == -EPIPE ? "closed" : "reset");
 	if (x->deaf && upstream_received(x->upstream) == 0)
-		return lost(x, "reset", false);
+		return lost(x, RETRY_CLOSED, "reset");
 	return FLOW_WAIT;
 }
 
@@ -328,6 +379,8 @@ static enum flow step(struct exchange *x, uint64_t *progress)
 	switch (x->state) {
 	case EXCHANGE_CHOOSING:
 		return choose(x);
+	case EXCHANGE_QUEUED:
+		return queued(x);
 	case EXCHANGE_CONNECTING:
 		return connecting(x);
 	case EXCHANGE_REQUESTING:
@@ -346,6 +399,8 @@ static enum exchange_wait waits_for(const struct exchange *x)
 	const struct channel *client = &x->client->channel;
 
 	switch (x->state) {
+	case EXCHANGE_QUEUED:
+		return WAIT_QUEUE;
 	case EXCHANGE_CONNECTING:
 		return WAIT_CONNECT;
 	case EXCHANGE_REQUESTING:
@@ -364,6 +419,8 @@ static enum exchange_wait waits_for(const struct exchange *x)
 static uint32_t patience_ms(const struct timeouts_spec *timeouts, enum exchange_wait wait)
 {
 	switch (wait) {
+	case WAIT_QUEUE:
+		return timeouts->queue;
 	case WAIT_CONNECT:
 		return timeouts->connect;
 	case WAIT_CLIENT_BODY:
@@ -405,6 +462,18 @@ static void run(struct exchange *x)
 
 void exchange_start(struct exchange *x)
 {
+	attempt_init(x);
+	enter(x, EXCHANGE_CHOOSING);
+	run(x);
+}
+
+void exchange_admitted(void *exchange, uint16_t backend)
+{
+	struct exchange *x = exchange;
+
+	x->waiter = NULL;
+	x->admitted = backend;
+	x->waited = true;
 	enter(x, EXCHANGE_CHOOSING);
 	run(x);
 }
@@ -417,13 +486,16 @@ void exchange_run(struct exchange *x)
 static enum flow timed_out(struct exchange *x)
 {
 	switch (x->wait) {
+	case WAIT_QUEUE:
+		x->why = "queue_timeout";
+		log_no_room(x);
+		return refuse(x, 503, x->why);
 	case WAIT_CONNECT:
-		return lost(x, "connect_timeout", true);
+		return too_late(x, RETRY_CONNECT, "connect_timeout");
 	case WAIT_CLIENT_BODY:
 		return blame_client(x, 408, "client_body_timeout");
 	case WAIT_RESPONSE_HEAD:
-		attempt_failed(x, "response_timeout");
-		return refuse(x, 504, x->why);
+		return too_late(x, RETRY_TIMEOUT, "response_timeout");
 	case WAIT_RESPONSE_BODY:
 		attempt_failed(x, "body_timeout");
 		return cut(x, x->why);

@@ -10,9 +10,13 @@
  *   state        event                                     next
  *   CHOOSING     backend picked, idle connection           REQUESTING
  *                backend picked, none idle                 CONNECTING
+ *                all eligible are full                     QUEUED
  *                none eligible, or tries used up           ENDED (503, 502, 504)
+ *   QUEUED       a backend has room, and is this one's     CHOOSING
+ *                waited too long                           ENDED (503)
  *   CONNECTING   connected                                 REQUESTING
- *                refused, timed out                        CHOOSING
+ *                refused, timed out: may be tried again    CHOOSING
+ *                ... may not                               ENDED (502, 504)
  *   REQUESTING   final response head                       RESPONDING
  *                101 to a request that asked for it        TUNNEL
  *                closed before it, may be sent again       CHOOSING
@@ -26,13 +30,15 @@
 
 #include "proxy/http1_upstream.h"
 
-#define EXCHANGE_MAX_TRIES   3
+#define EXCHANGE_MAX_TRIES   11 /* one, and ten retries, which is the most a pool may have */
 #define EXCHANGE_MAX_INTERIM 32 /* 1xx before one response */
 
 struct client;
+struct waiter;
 
 enum exchange_state {
 	EXCHANGE_CHOOSING,   /* has no backend */
+	EXCHANGE_QUEUED,     /* all eligible backends are full: it waits for one to have room */
 	EXCHANGE_CONNECTING, /* has a backend, its connection is not there yet */
 	EXCHANGE_REQUESTING, /* the request goes out; no final response has begun */
 	EXCHANGE_RESPONDING, /* the response's head went to the client, bodies flow */
@@ -43,6 +49,7 @@ enum exchange_state {
 /* What the timer is for. */
 enum exchange_wait {
 	WAIT_NOTHING,
+	WAIT_QUEUE,	    /* room at a backend */
 	WAIT_CONNECT,	    /* the backend's SYN-ACK */
 	WAIT_CLIENT_BODY,   /* more of the request's body */
 	WAIT_RESPONSE_HEAD, /* the backend takes the request, and answers */
@@ -67,13 +74,18 @@ struct exchange {
 	struct body_writer writer; /* how the rest of the body is framed, likewise */
 	/* The backend. */
 	struct upstream *upstream;
-	struct lb_live *live; /* non-NULL: counted as open */
+	struct lb_live *live; /* non-NULL: counted as open, and inside the backend's gate */
 	char backend[POOL_NAME_LEN];
 	uint16_t backend_id;
 	uint16_t tried[EXCHANGE_MAX_TRIES];
+	uint16_t admitted; /* the backend that a queue has let it in to; 0: none */
 	uint32_t n_tried;
-	bool fresh;	/* no idle connection any more: one has failed */
-	bool timed_out; /* the last failure was a time-out: 504 */
+	uint8_t retries;       /* left */
+	uint8_t retry_on;      /* bits of enum retry_on */
+	bool waited;	       /* a queue has let it in once */
+	struct waiter *waiter; /* while it is queued */
+	bool fresh;	       /* no idle connection any more: one has failed */
+	bool timed_out;	       /* the last failure was a time-out: 504 */
 	uint32_t n_interim;
 	const char *why; /* the last failure, a constant word */
 	bool deaf;	 /* the backend takes no more of the request */
@@ -88,6 +100,8 @@ struct exchange *exchange_new(struct worker *worker, struct client *client);
 void exchanges_fini(struct worker *worker); /* the stock */
 /* The request is filled in. The client may be told of the end before this returns. */
 void exchange_start(struct exchange *exchange);
+/* A queue has let <exchange> in to that backend: admission_fn. */
+void exchange_admitted(void *exchange, uint16_t backend);
 /* A socket of either side is ready. */
 void exchange_run(struct exchange *exchange);
 /* The client has gone, or must go: ends the exchange without telling the client. */

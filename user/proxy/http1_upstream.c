@@ -91,7 +91,7 @@ struct wire *upstream_take_request(struct upstream *upstream)
 {
 	struct wire *request = upstream->channel.out;
 
-	if (!upstream->channel.hold || !request)
+	if (!upstream_has_request(upstream))
 		return NULL;
 	upstream->channel.out = NULL;
 	request->pos = 0;

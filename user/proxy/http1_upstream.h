@@ -36,6 +36,11 @@ void upstream_close(struct upstream *upstream);	   /* frees at the end of the tu
 /* Gives it to <exchange>, with the wire that holds the request so far (taken over). */
 void upstream_attach(struct upstream *upstream, struct exchange *exchange, struct wire *request,
 		     const struct body_writer *writer);
+/* All of the request is still there. */
+static inline bool upstream_has_request(const struct upstream *upstream)
+{
+	return upstream->channel.hold && upstream->channel.out;
+}
 /* Takes the request back, whole, to send it somewhere else; NULL when some of it is gone. */
 struct wire *upstream_take_request(struct upstream *upstream);
 /* After an exchange: into the pool if the connection is in order, else closed. */

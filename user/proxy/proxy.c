@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "proxy/admission.h"
 #include "proxy/state.h"
 
 #define RECLAIM_MS 20 /* how often retired snapshots are looked at */
@@ -49,8 +50,11 @@ void proxy_publish(struct proxy *proxy, struct snapshot *snapshot)
 	struct snapshot *old;
 
 	snapshot->epoch = epoch;
+	if (admission_prepare(proxy->shared.admission, snapshot) < 0)
+		log_error("cannot make the queue of a pool: out of memory");
 	old = atomic_exchange(&proxy->shared.current, snapshot);
 	atomic_store(&proxy->shared.epoch, epoch);
+	admission_renew(proxy->shared.admission, snapshot);
 	if (!old)
 		return;
 	old->epoch = epoch; /* workers that have seen this epoch cannot hold the old one */
@@ -126,6 +130,11 @@ void proxy_stats(struct proxy *proxy, uint32_t service_id, struct proxy_stats *r
 		if (rows->of[i])
 			add_counts(&sum, rows->of[i]);
 	*ret_stats = sum;
+}
+
+uint32_t proxy_queued(const struct proxy *proxy, uint32_t pool_id)
+{
+	return admission_waiting(proxy->shared.admission, pool_id);
 }
 
 void proxy_stats_before(struct proxy *proxy, uint32_t service_id, const struct proxy_stats *stats)
@@ -334,6 +343,10 @@ int proxy_start(struct loop *loop, uint32_t workers, struct proxy **ret_proxy, s
 	list_init(&proxy->bindings);
 	list_init(&proxy->closing);
 	list_init(&proxy->inherited);
+	if (admission_new(&proxy->shared.admission) < 0) {
+		free(proxy);
+		return error_set(err, -ENOMEM, "workers", "cannot start workers: out of memory");
+	}
 	code = workers > PROXY_MAX_WORKERS ? -EINVAL : start_workers(proxy, workers);
 	if (code < 0) {
 		proxy_free(proxy);
@@ -361,6 +374,7 @@ void proxy_free(struct proxy *proxy)
 	}
 	snapshot_free(atomic_load(&proxy->shared.current));
 	bindings_free(proxy);
+	admission_free(proxy->shared.admission);
 	free_counts(proxy);
 	free(proxy);
 }

@@ -53,6 +53,9 @@ struct proxy_stats {		 /* of one service, summed over workers */
 };
 void proxy_stats(struct proxy *proxy, uint32_t service_id, struct proxy_stats *ret_stats);
 
+/* Requests and connections of a pool that wait for a backend with room. */
+uint32_t proxy_queued(const struct proxy *proxy, uint32_t pool_id);
+
 /*
  * Calls <visit> on the thread of each worker, one worker after the other, and returns when all have
  * been visited: what it gathers needs no lock. Workers never block, so this takes a turn of each.

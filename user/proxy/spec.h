@@ -41,6 +41,7 @@ struct timeouts_spec {		  /* all in ms */
 	uint32_t response_idle;	  /* 30000: between reads of a response body */
 	uint32_t tunnel;	  /* 3600000: TCP relay and upgraded connections */
 	uint32_t drain;		  /* 30000 */
+	uint32_t queue;		  /* for a backend with room; 0: as the pool says */
 };
 
 struct route_spec {

@@ -24,6 +24,7 @@
 #define WORKER_LOG_PER_SECOND 20	 /* failures that are logged; the rest are counted */
 #define WORKER_KEEP_EXCHANGES 1024
 
+struct admission;
 struct exchange;
 struct session;
 
@@ -31,6 +32,7 @@ struct session;
 struct proxy_shared {
 	_Atomic(struct snapshot *) current;
 	_Atomic uint64_t epoch; /* of current; stored after it */
+	struct admission *admission;
 };
 
 struct worker {

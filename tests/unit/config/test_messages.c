@@ -48,6 +48,18 @@ static const struct row rows[] = {
 	 "t:4:19: 'address: web1:80': not an address (10.0.0.1:80 or \"[fd00::1]:80\"; names are "
 	 "not "
 	 "looked up)\n"},
+	{"queue, retries, limits and passive checks of a pool",
+	 POOL "    slow-start: 30s\n    max-connections: 100\n    queue: {size: 10, timeout: 1s}\n"
+	      "    retries: {attempts: 1, on: [connect, 503]}\n"
+	      "    passive: {failures: 3, window: 5s}\n",
+	 ""},
+	{"an unknown cause of retries names the known ones",
+	 POOL "    retries: {on: [connect, 500]}\n",
+	 "t:5:29: 'on: 500' is unknown: must be of connect, closed, timeout, 502, 503 and 504\n"},
+	{"too many attempts say how many", POOL "    retries: {attempts: 11}\n",
+	 "t:5:25: 'attempts: 11': must be a number from 0 to 10\n"},
+	{"a limit of nothing is none", POOL "    max-connections: 0\n",
+	 "t:5:22: 'max-connections: 0': must be a number from 1 to 1000000\n"},
 	{"two backends of one name",
 	 "pools:\n  web:\n    backends:\n      - {address: 10.0.1.1:80, name: a}\n"
 	 "      - {address: 10.0.1.2:80, name: a}\n",

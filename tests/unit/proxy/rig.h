@@ -217,6 +217,8 @@ struct rig {
 	struct addr addr; /* of the service */
 	enum service_protocol protocol;
 	struct timeouts_spec timeouts;
+	struct pool_spec pool;
+	uint32_t max_connections; /* of each origin */
 	struct lb_live live[RIG_MAX_ORIGINS];
 	struct addr origins[RIG_MAX_ORIGINS];
 	uint32_t n_origins;
@@ -251,6 +253,7 @@ static inline struct balancer *rig_balancer(struct rig *rig)
 
 		member->id = (uint16_t)(i + 1);
 		member->weight = 1;
+		member->max_connections = rig->max_connections;
 		member->addr = rig->origins[i];
 		member->live = &rig->live[i];
 		snprintf(member->name, sizeof(member->name), "b%u", i);
@@ -276,7 +279,7 @@ static inline struct service_set *rig_services(struct rig *rig)
 	assert_non_null(specs);
 	*specs = (struct rig_specs){
 		.route = {.pool = "web"},
-		.pool = {.name = "web"},
+		.pool = rig->pool,
 		.service = {.name = "front",
 			    .listen = &rig->addr,
 			    .n_listen = 1,
@@ -326,6 +329,11 @@ static inline void rig_open(struct rig *rig, uint32_t workers)
 		.response_idle = 30000,
 		.tunnel = 3600000,
 		.drain = 30000,
+	};
+	rig->pool = (struct pool_spec){
+		.name = "web",
+		.queue = {.size = 1000, .timeout_ms = 5000},
+		.retries = {.attempts = 2, .on = 1U << RETRY_CONNECT | 1U << RETRY_CLOSED},
 	};
 	assert_int_equal(loop_new(&rig->loop), 0);
 	assert_int_equal(proxy_start(rig->loop, workers, &rig->proxy, &err), 0);

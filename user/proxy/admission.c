@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "proxy/admission.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "proxy/worker.h"
+
+/* Full ones the algorithm is asked to choose another than, before all are looked at. */
+#define MAX_FULL 4
+
+struct gate {
+	_Atomic uint32_t inside;
+} __attribute__((aligned(64))); /* two backends do not share a cache line */
+
+struct queue {
+	pthread_mutex_t lock;
+	struct list waiting;	/* oldest first */
+	struct list told;	/* their mail is under way */
+	_Atomic uint32_t count; /* of <waiting> */
+};
+
+struct admission {
+	struct queue *queues[LB_MAX_POOLS];
+	struct gate gates[LB_MAX_BACKENDS]; /* pages of ids that nobody has stay untouched */
+};
+
+struct waiter {
+	struct list node; /* in one of the queue's lists */
+	struct mail mail;
+	struct worker *worker;
+	struct queue *queue;
+	uint32_t pool;
+	bool was_told;
+	uint16_t backend; /* that it was let in to */
+	admission_fn *fn;
+	void *owner; /* NULL: it has left meanwhile */
+};
+
+/* ---- Life ---------------------------------------------------------------------------------- */
+
+int admission_new(struct admission **ret_admission)
+{
+	size_t size = sizeof(struct admission);
+	void *memory = NULL;
+	int err = posix_memalign(&memory, _Alignof(struct gate), size);
+
+	if (err)
+		return -err;
+	memset(memory, 0, size);
+	*ret_admission = memory;
+	return 0;
+}
+
+static void free_waiters(struct list *waiters)
+{
+	list_for_each_safe (node, waiters)
+		free(container_of(node, struct waiter, node));
+}
+
+void admission_free(struct admission *admission)
+{
+	for (uint32_t i = 0; admission && i < LB_MAX_POOLS; i++) {
+		struct queue *queue = admission->queues[i];
+
+		if (!queue)
+			continue;
+		free_waiters(&queue->waiting);
+		free_waiters(&queue->told);
+		pthread_mutex_destroy(&queue->lock);
+		free(queue);
+	}
+	free(admission);
+}
+
+static struct queue *queue_new(void)
+{
+	struct queue *queue = calloc(1, sizeof(*queue));
+
+	if (!queue)
+		return NULL;
+	pthread_mutex_init(&queue->lock, NULL);
+	list_init(&queue->waiting);
+	list_init(&queue->told);
+	return queue;
+}
+
+int admission_prepare(struct admission *admission, const struct snapshot *snapshot)
+{
+	for (uint32_t i = 0; i < snapshot->n_pools; i++) {
+		struct queue **queue = &admission->queues[snapshot->pools[i].id];
+
+		if (!*queue)
+			*queue = queue_new();
+		if (!*queue)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+uint32_t admission_inside(const struct admission *admission, uint16_t backend)
+{
+	return admission->gates[backend].inside;
+}
+
+uint32_t admission_waiting(const struct admission *admission, uint32_t pool)
+{
+	const struct queue *queue = pool < LB_MAX_POOLS ? admission->queues[pool] : NULL;
+
+	return queue ? queue->count : 0;
+}
+
+/* ---- Gates --------------------------------------------------------------------------------- */
+
+static bool enter(struct admission *admission, const struct view_member *member)
+{
+	_Atomic uint32_t *inside = &admission->gates[member->id].inside;
+	uint32_t limit = member->max_connections;
+	uint32_t n;
+
+	if (limit == 0) {
+		atomic_fetch_add(inside, 1);
+		return true;
+	}
+	n = atomic_load(inside);
+	do {
+		if (n >= limit)
+			return false;
+	} while (!atomic_compare_exchange_weak(inside, &n, n + 1));
+	return true;
+}
+
+static bool is_among(uint16_t id, const uint16_t *ids, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* Inside for its weight, compared by multiplying crosswise. */
+static bool emptier(const struct admission *admission, const struct view_member *a,
+		    const struct view_member *b)
+{
+	uint64_t in_a = admission_inside(admission, a->id);
+	uint64_t in_b = admission_inside(admission, b->id);
+
+	return in_a * b->weight < in_b * a->weight;
+}
+
+static const struct view_member *find_room(const struct admission *admission,
+					   const struct view *view, const uint16_t *tried,
+					   uint32_t n_tried)
+{
+	const struct view_member *best = NULL;
+
+	for (uint32_t i = 0; i < view->count; i++) {
+		const struct view_member *member = &view->members[i];
+
+		if (is_among(member->id, tried, n_tried) ||
+		    (member->max_connections &&
+		     admission_inside(admission, member->id) >= member->max_connections))
+			continue;
+		if (!best || emptier(admission, member, best))
+			best = member;
+	}
+	return best;
+}
+
+/* Any member with room; NULL: none. Ends: every turn but the last lost a race for the last room. */
+static const struct view_member *enter_any(struct admission *admission, const struct view *view,
+					   const uint16_t *tried, uint32_t n_tried)
+{
+	const struct view_member *member;
+
+	do {
+		member = find_room(admission, view, tried, n_tried);
+	} while (member && !enter(admission, member));
+	return member;
+}
+
+static bool all_tried(const struct view *view, const struct admission_ask *ask)
+{
+	for (uint32_t i = 0; i < view->count; i++) {
+		if (!is_among(view->members[i].id, ask->tried, ask->n_tried))
+			return false;
+	}
+	return true;
+}
+
+/* The first choice was full: others by the algorithm, then any. */
+static const struct view_member *enter_other(struct admission *admission,
+					     const struct admission_ask *ask, uint16_t full)
+{
+	const struct balancer *balancer = ask->pool->balancer;
+	uint16_t not [MAX_FULL + 1] = {full};
+	bool again = all_tried(balancer->view, ask);
+
+	for (uint32_t n = 1; ask->n_tried == 0 && n <= MAX_FULL; n++) {
+		const struct view_member *member = balancer_pick(balancer, ask->key, not, n);
+
+		if (is_among(member->id, not, n))
+			return NULL; /* there are no others */
+		if (enter(admission, member))
+			return member;
+		not [n] = member->id;
+	}
+	return enter_any(admission, balancer->view, ask->tried, again ? 0 : ask->n_tried);
+}
+
+enum admission_result admission_enter(struct admission *admission, const struct admission_ask *ask,
+				      const struct view_member **ret_member)
+{
+	const struct view_member *member =
+		balancer_pick(ask->pool->balancer, ask->key, ask->tried, ask->n_tried);
+
+	if (!member)
+		return ADMISSION_NONE;
+	/* Who was let in before and has failed is no newcomer. */
+	if (ask->n_tried == 0 && admission_waiting(admission, ask->pool->id) > 0)
+		return ADMISSION_FULL;
+	if (!enter(admission, member))
+		member = enter_other(admission, ask, member->id);
+	if (!member)
+		return ADMISSION_FULL;
+	*ret_member = member;
+	return ADMISSION_IN;
+}
+
+/* ---- Queues -------------------------------------------------------------------------------- */
+
+static void on_told(struct mail *mail)
+{
+	struct waiter *waiter = container_of(mail, struct waiter, mail);
+
+	pthread_mutex_lock(&waiter->queue->lock);
+	list_remove(&waiter->node);
+	pthread_mutex_unlock(&waiter->queue->lock);
+	if (waiter->owner)
+		waiter->fn(waiter->owner, waiter->backend);
+	else if (waiter->backend)
+		admission_leave(waiter->worker, waiter->pool, waiter->backend);
+	free(waiter);
+}
+
+/* Under the lock, also the sending: a worker that ends takes its waiters out first. */
+static void tell_first(struct queue *queue, uint16_t backend)
+{
+	struct waiter *waiter = container_of(queue->waiting.next, struct waiter, node);
+
+	list_remove(&waiter->node);
+	atomic_fetch_sub(&queue->count, 1);
+	list_append(&queue->told, &waiter->node);
+	waiter->was_told = true;
+	waiter->backend = backend;
+	loop_send(waiter->worker->loop, &waiter->mail);
+}
+
+/* Lets in the oldest while there is room. Under the lock. */
+static void serve(struct admission *admission, struct queue *queue, const struct view *view)
+{
+	while (!list_empty(&queue->waiting)) {
+		const struct view_member *member = enter_any(admission, view, NULL, 0);
+
+		if (!member)
+			return;
+		tell_first(queue, member->id);
+	}
+}
+
+/* <snapshot> is current. Waiters of a pool that is no more are sent away. */
+static void serve_pool(struct admission *admission, const struct snapshot *snapshot, uint32_t id)
+{
+	struct queue *queue = id < LB_MAX_POOLS ? admission->queues[id] : NULL;
+	const struct snapshot_pool *pool = snapshot ? snapshot_pool(snapshot, id) : NULL;
+
+	if (!queue || atomic_load(&queue->count) == 0)
+		return;
+	pthread_mutex_lock(&queue->lock);
+	if (pool)
+		serve(admission, queue, pool->balancer->view);
+	while (!pool && !list_empty(&queue->waiting))
+		tell_first(queue, 0);
+	pthread_mutex_unlock(&queue->lock);
+}
+
+void admission_leave(struct worker *worker, uint32_t pool, uint16_t backend)
+{
+	struct admission *admission = worker->shared->admission;
+
+	atomic_fetch_sub(&admission->gates[backend].inside, 1);
+	if (admission_waiting(admission, pool) > 0)
+		serve_pool(admission, worker_snapshot(worker), pool);
+}
+
+void admission_renew(struct admission *admission, const struct snapshot *snapshot)
+{
+	for (uint32_t id = 0; id < LB_MAX_POOLS; id++)
+		serve_pool(admission, snapshot, id);
+}
+
+int admission_wait(struct worker *worker, const struct snapshot_pool *pool, bool first,
+		   struct waiter **ret_waiter)
+{
+	struct admission *admission = worker->shared->admission;
+	struct queue *queue = admission->queues[pool->id];
+	struct waiter *waiter;
+
+	/* A guess for who need not take the lock to know; the word comes below. */
+	if (atomic_load(&queue->count) >= pool->spec->queue.size)
+		return -ENOBUFS;
+	waiter = calloc(1, sizeof(*waiter));
+	if (!waiter)
+		return -ENOMEM;
+	list_init(&waiter->node);
+	waiter->mail.on_mail = on_told;
+	waiter->worker = worker;
+	waiter->queue = queue;
+	waiter->pool = pool->id;
+	pthread_mutex_lock(&queue->lock);
+	if (atomic_load(&queue->count) >= pool->spec->queue.size) {
+		pthread_mutex_unlock(&queue->lock);
+		free(waiter);
+		return -ENOBUFS;
+	}
+	/* A list's head is a node: before the first, or before the end. */
+	list_append(first ? queue->waiting.next : &queue->waiting, &waiter->node);
+	atomic_fetch_add(&queue->count, 1);
+	serve(admission, queue, pool->balancer->view);
+	pthread_mutex_unlock(&queue->lock);
+	*ret_waiter = waiter;
+	return 0;
+}
+
+void waiter_tell(struct waiter *waiter, admission_fn *fn, void *owner)
+{
+	waiter->fn = fn;
+	waiter->owner = owner;
+}
+
+void waiter_leave(struct waiter *waiter)
+{
+	bool told;
+
+	if (!waiter)
+		return;
+	waiter->owner = NULL;
+	pthread_mutex_lock(&waiter->queue->lock);
+	told = waiter->was_told;
+	if (!told) {
+		list_remove(&waiter->node);
+		atomic_fetch_sub(&waiter->queue->count, 1);
+	}
+	pthread_mutex_unlock(&waiter->queue->lock);
+	if (!told)
+		free(waiter);
+}
