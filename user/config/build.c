@@ -162,13 +162,8 @@ void config_free(struct config *config)
 		return;
 	for (uint32_t i = 0; i < config->n_pools; i++)
 		free(config->pools[i].pool.backends);
-	for (uint32_t i = 0; i < config->n_services; i++) {
-		free(config->services[i].listen);
-		free(config->services[i].snat);
-		free(config->services[i].allow);
-		free(config->services[i].deny);
-		free(config->services[i].routes);
-	}
+	for (uint32_t i = 0; i < config->n_services; i++)
+		service_spec_fini(&config->services[i]);
 	free(config->pools);
 	free(config->services);
 	free(config->interfaces);

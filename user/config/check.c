@@ -110,17 +110,26 @@ static void check_combination(const struct subject *subject)
 			 "'listen' is missing: give an address and port");
 }
 
-static const struct doc *route_node(const struct doc *service, uint32_t i)
+static const struct doc *nth(const struct doc *list, uint32_t i)
 {
-	const struct doc *routes = doc_get(service, "routes");
-	const struct doc *child = routes ? routes->first : NULL;
-	const struct doc *pool;
+	const struct doc *child = list ? list->first : NULL;
 
-	if (!routes)
-		return doc_get(service, "pool");
 	while (child && i-- > 0)
 		child = child->next;
-	pool = child ? doc_get(child, "pool") : NULL;
+	return child;
+}
+
+/* Where the name of a route's pool stands: "pool" of the service or route, or one of "pools". */
+static const struct doc *pool_node(const struct doc *service, uint32_t route, uint32_t share)
+{
+	const struct doc *routes = doc_get(service, "routes");
+	const struct doc *node = routes ? nth(routes, route) : service;
+	const struct doc *pools = node ? doc_get(node, "pools") : NULL;
+	const struct doc *pool;
+
+	if (pools)
+		node = nth(pools, share);
+	pool = node ? doc_get(node, "pool") : NULL;
 	return pool ? pool : routes;
 }
 
@@ -196,21 +205,27 @@ static void check_backends_of(const struct subject *subject, const struct place 
 	}
 }
 
-static void check_routes(const struct subject *subject)
+static void check_route(const struct subject *subject, uint32_t i)
 {
-	const struct service_spec *service = subject->service;
+	const struct route_spec *route = &subject->service->routes[i];
 
-	for (uint32_t i = 0; i < service->n_routes; i++) {
-		const struct config_pool *pool =
-			config_find_pool(subject->build->config, service->routes[i].pool);
+	for (uint32_t j = 0; j < route_n_pools(route); j++) {
+		const char *name = route_pool_name(route, j);
+		const struct config_pool *pool = config_find_pool(subject->build->config, name);
 		struct place place =
-			place_child(&subject->place, route_node(subject->place.doc, i), "pool");
+			place_child(&subject->place, pool_node(subject->place.doc, i, j), "pool");
 
 		if (pool)
 			check_backends_of(subject, &place, &pool->pool);
-		else if (service->routes[i].pool[0])
-			check_missing_pool(subject, &place, service->routes[i].pool);
+		else if (name[0])
+			check_missing_pool(subject, &place, name);
 	}
+}
+
+static void check_routes(const struct subject *subject)
+{
+	for (uint32_t i = 0; i < subject->service->n_routes; i++)
+		check_route(subject, i);
 }
 
 /* ---- Two services --------------------------------------------------------------------------- */

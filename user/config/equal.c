@@ -64,24 +64,52 @@ static bool protection_equal(const struct service_spec *a, const struct service_
 	       memcmp(&a->flow_timeouts, &b->flow_timeouts, sizeof(a->flow_timeouts)) == 0;
 }
 
-static bool routes_equal(const struct service_spec *a, const struct service_spec *b)
+/* All of its members are uint32_t, so there is no padding. */
+static bool timeouts_equal(const struct timeouts_spec *a, const struct timeouts_spec *b)
 {
-	if (a->n_routes != b->n_routes)
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static bool shares_equal(const struct route_spec *a, const struct route_spec *b)
+{
+	if (a->n_shares != b->n_shares)
 		return false;
-	for (uint32_t i = 0; i < a->n_routes; i++) {
-		if (strcmp(a->routes[i].host, b->routes[i].host) != 0 ||
-		    strcmp(a->routes[i].path, b->routes[i].path) != 0 ||
-		    strcmp(a->routes[i].pool, b->routes[i].pool) != 0)
+	for (uint32_t i = 0; i < a->n_shares; i++) {
+		if (strcmp(a->shares[i].pool, b->shares[i].pool) != 0 ||
+		    a->shares[i].weight != b->shares[i].weight)
 			return false;
 	}
 	return true;
 }
 
-/* All of its members are uint32_t, so there is no padding. */
-static bool timeouts_equal(const struct timeouts_spec *a, const struct timeouts_spec *b)
+static bool methods_equal(const struct route_spec *a, const struct route_spec *b)
 {
-	_Static_assert(sizeof(*a) == 9 * sizeof(uint32_t), "no padding");
-	return memcmp(a, b, sizeof(*a)) == 0;
+	if (a->n_methods != b->n_methods)
+		return false;
+	for (uint32_t i = 0; i < a->n_methods; i++) {
+		if (strcmp(a->methods[i], b->methods[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool route_equal(const struct route_spec *a, const struct route_spec *b)
+{
+	return strcmp(a->host, b->host) == 0 && strcmp(a->path, b->path) == 0 &&
+	       strcmp(a->pool, b->pool) == 0 && methods_equal(a, b) && shares_equal(a, b) &&
+	       strcmp(a->redirect.to, b->redirect.to) == 0 &&
+	       a->redirect.code == b->redirect.code && timeouts_equal(&a->timeouts, &b->timeouts);
+}
+
+static bool routes_equal(const struct service_spec *a, const struct service_spec *b)
+{
+	if (a->n_routes != b->n_routes)
+		return false;
+	for (uint32_t i = 0; i < a->n_routes; i++) {
+		if (!route_equal(&a->routes[i], &b->routes[i]))
+			return false;
+	}
+	return true;
 }
 
 bool service_spec_equal(const struct service_spec *a, const struct service_spec *b)

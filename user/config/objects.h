@@ -16,6 +16,8 @@ key_read_fn read_interfaces;	/* out: struct config */
 key_read_fn read_pools;		/* out: struct config */
 key_read_fn read_services;	/* out: struct config */
 key_read_fn read_health;	/* out: struct health_spec */
+key_read_fn read_routes;	/* out: struct service_spec */
+key_read_fn read_timeouts;	/* out: struct timeouts_spec */
 key_read_fn read_allow;		/* out: struct service_spec */
 key_read_fn read_deny;		/* out: struct service_spec */
 key_read_fn read_rate;		/* out: struct rate_spec */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +7,7 @@
 #include "lb/abi.h"
 
 #define MAX_LISTEN 64
-#define MAX_ROUTES 1024
 #define MAX_SNAT   64
-#define DAY_MS	   86400000
 
 const struct doc *listen_node(const struct doc *service, uint32_t i)
 {
@@ -101,48 +98,6 @@ static void read_snat(struct build *build, const struct place *place, void *out)
 	}
 }
 
-#define ROUTE(name) offsetof(struct route_spec, name), 0, sizeof(((struct route_spec *)NULL)->name)
-
-static const struct key route_keys[] = {
-	{"host", KEY_TEXT, ROUTE(host), NULL, NULL}, {"path", KEY_TEXT, ROUTE(path), NULL, NULL},
-	{"pool", KEY_TEXT, ROUTE(pool), NULL, NULL}, {"method", KEY_LATER, 0, 0, 0, NULL, NULL},
-	{"pools", KEY_LATER, 0, 0, 0, NULL, NULL},   {"redirect", KEY_LATER, 0, 0, 0, NULL, NULL},
-	{"headers", KEY_LATER, 0, 0, 0, NULL, NULL}, {"timeouts", KEY_LATER, 0, 0, 0, NULL, NULL},
-};
-
-static void read_route(struct build *build, const struct place *place, struct route_spec *route)
-{
-	keys_read(build, place, route_keys, COUNT(route_keys), route);
-	for (char *c = route->host; *c; c++)
-		*c = (char)tolower((unsigned char)*c);
-	if (route->path[0] && route->path[0] != '/')
-		complain(build, place, "'path: %.64s': must begin with '/'", route->path);
-	if (place->doc->kind == DOC_MAP && !doc_get(place->doc, "pool"))
-		complain(build, place, "'pool' is missing: a route leads to one");
-}
-
-static void read_routes(struct build *build, const struct place *place, void *out)
-{
-	struct service_spec *service = out;
-	uint32_t n = doc_count(place->doc);
-
-	if (!expect_kind(build, place, DOC_LIST))
-		return;
-	if (n == 0 || n > MAX_ROUTES) {
-		complain(build, place, "'routes': from 1 to %d of them", MAX_ROUTES);
-		return;
-	}
-	free(service->routes); /* "pool:" was given too, which check.c reports */
-	service->n_routes = 0;
-	service->routes = build_array(build, n, sizeof(*service->routes));
-	for (const struct doc *child = place->doc->first; service->routes && child;
-	     child = child->next) {
-		struct place at = place_child(place, child, "route");
-
-		read_route(build, &at, &service->routes[service->n_routes++]);
-	}
-}
-
 /* "pool: web" is one route that everything takes. */
 static void read_pool(struct build *build, const struct place *place, void *out)
 {
@@ -157,25 +112,6 @@ static void read_pool(struct build *build, const struct place *place, void *out)
 	(void)snprintf(service->routes[0].pool, sizeof(service->routes[0].pool), "%.63s",
 		       place->doc->text);
 	service->n_routes = 1;
-}
-
-#define TIMEOUT(name) KEY_DURATION, offsetof(struct timeouts_spec, name), 1, DAY_MS, NULL, NULL
-
-static const struct key timeout_keys[] = {
-	{"client-header", TIMEOUT(client_header)},
-	{"client-body", TIMEOUT(client_body)},
-	{"client-idle", TIMEOUT(client_idle)},
-	{"connect", TIMEOUT(connect)},
-	{"response-header", TIMEOUT(response_header)},
-	{"response-idle", TIMEOUT(response_idle)},
-	{"tunnel", TIMEOUT(tunnel)},
-	{"drain", TIMEOUT(drain)},
-	{"queue", TIMEOUT(queue)},
-};
-
-static void read_timeouts(struct build *build, const struct place *place, void *out)
-{
-	keys_read(build, place, timeout_keys, COUNT(timeout_keys), out);
 }
 
 #define FIELD(name) offsetof(struct service_spec, name)

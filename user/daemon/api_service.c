@@ -21,21 +21,11 @@ static json_t *pools_json(const struct service_spec *service)
 {
 	json_t *list = json_array();
 
-	for (uint32_t i = 0; i < service->n_routes; i++)
-		(void)json_array_append_new(list, json_string(service->routes[i].pool));
-	return list;
-}
-
-static json_t *routes_json(const struct service_spec *service)
-{
-	json_t *list = json_array();
-
 	for (uint32_t i = 0; i < service->n_routes; i++) {
 		const struct route_spec *route = &service->routes[i];
 
-		(void)json_array_append_new(list,
-					    json_pack("{s:s,s:s,s:s}", "host", route->host, "path",
-						      route->path, "pool", route->pool));
+		for (uint32_t j = 0; j < route_n_pools(route); j++)
+			(void)json_array_append_new(list, json_string(route_pool_name(route, j)));
 	}
 	return list;
 }
@@ -119,7 +109,7 @@ static json_t *service_json(struct load_balancer *lb, const struct service_spec 
 				 strtable_name(&protocol_names, (int)service->protocol), "path",
 				 strtable_name(&path_names, (int)service->path), "enabled",
 				 (int)service->enabled, "pools", pools_json(service), "routes",
-				 routes_json(service));
+				 api_routes_json(service));
 
 	if (service->path == PATH_KERNEL)
 		add_kernel_keys(json, service);

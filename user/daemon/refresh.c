@@ -140,6 +140,18 @@ static uint32_t pool_index(struct load_balancer *lb, const char *name)
 	return i;
 }
 
+static void fill_routes(struct load_balancer *lb, struct snapshot_service *service)
+{
+	uint32_t *pool = service->route_pool;
+
+	for (uint32_t i = 0; i < service->spec->n_routes; i++) {
+		const struct route_spec *route = &service->spec->routes[i];
+
+		for (uint32_t j = 0; j < route_n_pools(route); j++)
+			*pool++ = pool_index(lb, route_pool_name(route, j));
+	}
+}
+
 /* lb->pools has the pools of the configuration, in one order as long as that does not change. */
 static int fill_set(struct load_balancer *lb, struct service_set *set)
 {
@@ -153,8 +165,7 @@ static int fill_set(struct load_balancer *lb, struct service_set *set)
 
 		if (r < 0)
 			return r;
-		for (uint32_t j = 0; j < spec->n_routes; j++)
-			set->services[i].route_pool[j] = pool_index(lb, spec->routes[j].pool);
+		fill_routes(lb, &set->services[i]);
 	}
 	return 0;
 }

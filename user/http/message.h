@@ -36,6 +36,7 @@ enum http_method {
 	HTTP_CONNECT,
 };
 
+enum http_method http_method_of(struct slice name); /* case-sensitive, RFC 9110 section 9.1 */
 /* RFC 9110 section 9.2.2. */
 bool http_method_idempotent(enum http_method method);
 

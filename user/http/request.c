@@ -31,7 +31,7 @@ bool http_method_idempotent(enum http_method method)
 }
 
 /* Methods are case-sensitive, RFC 9110 section 9.1. */
-static enum http_method method_identify(struct slice name)
+enum http_method http_method_of(struct slice name)
 {
 	for (size_t i = HTTP_GET; i < COUNT(methods); i++) {
 		if (slice_eq(methods[i], name))
@@ -65,7 +65,7 @@ static int read_method(struct http_input *in, struct http_head *head)
 	if (stop == in->at || *stop != ' ')
 		return http_refuse(in, 400, "bad_method", stop);
 	head->method_text = (struct slice){in->at, (size_t)(stop - in->at)};
-	head->method = method_identify(head->method_text);
+	head->method = http_method_of(head->method_text);
 	if (head->method == HTTP_CONNECT || head->method == HTTP_TRACE)
 		return http_refuse(in, 405, "method_not_allowed", in->at);
 	in->at = stop + 1;

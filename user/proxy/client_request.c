@@ -6,7 +6,9 @@
 
 #include "net/socket.h"
 #include "proxy/forward.h"
+#include "proxy/redirect.h"
 #include "proxy/route.h"
+#include "proxy/variables.h"
 
 static struct exchange *refused(struct client_refusal *ret_refusal, unsigned status,
 				const char *why)
@@ -31,63 +33,116 @@ static bool upgrade_wanted(const struct http_head *head)
 	       !slice_caseeq(upgrade->value, SLICE("h2c"));
 }
 
-static int put_head(struct exchange *x, const struct client *client, struct http_head *head)
+/* A request on its way to a route. */
+struct asked {
+	struct client *client;
+	struct http_head *head;
+	const struct snapshot *snapshot;
+	const struct snapshot_service *service;
+	struct route_rule *rule;
+	struct variables variables;
+};
+
+static int put_head(struct exchange *x, struct asked *asked)
 {
 	struct forward_request forward = {
-		.client = client->session.peer,
+		.client = asked->client->session.peer,
 		.upgrade = x->upgrade,
-		.proto = "http",
+		.proto = asked->variables.proto,
 	};
+	struct http_head *head = asked->head;
 
 	/* Asked only where it is needed: it is a system call. */
 	if (head->minor == 0 && head->authority.len == 0)
-		socket_local(client->channel.transport.source.fd, &forward.local);
+		socket_local(asked->client->channel.transport.source.fd, &forward.local);
 	x->request = buffer_take(&x->worker->buffers);
 	return x->request ? forward_request_put(&forward, head, x->request) : -ENOMEM;
 }
 
-static void fill(struct exchange *x, const struct client *client, const struct http_head *head,
-		 const struct service_spec *spec)
+static void fill(struct exchange *x, const struct asked *asked)
 {
-	const struct session *session = &client->session;
+	const struct session *session = &asked->client->session;
 
-	x->method = head->method;
-	x->upgrade = upgrade_wanted(head);
+	x->method = asked->head->method;
+	x->upgrade = upgrade_wanted(asked->head);
 	x->service_id = session->service_id;
-	x->timeouts = spec->timeouts;
+	x->timeouts = asked->rule->timeouts;
 	x->key.client = session->peer;
 	x->key.hash = XXH64(&session->peer, sizeof(session->peer), session->service_id);
-	body_writer_init(&x->writer, head->framing);
+	body_writer_init(&x->writer, asked->head->framing);
+}
+
+/* The route's own answer. What is left of a body is not worth the connection. */
+static struct exchange *redirected(struct asked *asked, struct client_refusal *ret_refusal)
+{
+	struct client *client = asked->client;
+	struct wire *out = channel_out(&client->channel);
+	struct redirect redirect = {.rule = asked->rule, .variables = &asked->variables};
+
+	if (asked->head->framing != HTTP_BODY_NONE)
+		client->keep_alive = false;
+	redirect.close = !client->keep_alive;
+	if (!out || redirect_write(&redirect, out) < 0)
+		return refused(ret_refusal, 500, "no_memory");
+	return refused(ret_refusal, asked->rule->spec->redirect.code, NULL);
+}
+
+static struct exchange *prepared(struct asked *asked, uint32_t pool,
+				 struct client_refusal *ret_refusal)
+{
+	struct exchange *x = exchange_new(asked->client->session.worker, asked->client);
+	int err;
+
+	if (!x)
+		return refused(ret_refusal, 500, "no_memory");
+	x->pool = asked->snapshot->pools[pool].id;
+	fill(x, asked);
+	err = put_head(x, asked);
+	if (err == 0)
+		return x;
+	exchange_abort(x);
+	return err == -EMSGSIZE ? refused(ret_refusal, 431, "head_too_large")
+				: refused(ret_refusal, 500, "no_memory");
+}
+
+static void set_variables(struct asked *asked)
+{
+	asked->variables.head = asked->head;
+	asked->variables.client = asked->client->session.peer;
+	asked->variables.proto = "http";
+	asked->variables.service = asked->service->spec->name;
+	asked->variables.pool = "";
+}
+
+static struct exchange *routed(struct asked *asked, uint32_t route,
+			       struct client_refusal *ret_refusal)
+{
+	uint32_t pool;
+
+	asked->rule = &asked->service->table->rules[route];
+	set_variables(asked);
+	if (asked->rule->spec->redirect.code)
+		return redirected(asked, ret_refusal);
+	pool = snapshot_route_pool(asked->snapshot, asked->service, route);
+	asked->variables.pool = asked->snapshot->pools[pool].spec->name;
+	return prepared(asked, pool, ret_refusal);
 }
 
 struct exchange *client_request_new(struct client *client, struct http_head *head,
 				    struct client_refusal *ret_refusal)
 {
-	struct worker *worker = client->session.worker;
-	const struct snapshot *snapshot = worker_snapshot(worker);
-	const struct snapshot_service *service;
-	struct exchange *x;
-	int route, err;
+	const struct snapshot *snapshot = worker_snapshot(client->session.worker);
+	struct asked asked = {.client = client, .head = head, .snapshot = snapshot};
+	int route;
 
-	service = snapshot ? snapshot_find(snapshot, client->session.service_id) : NULL;
-	if (!service || !service->spec->enabled)
+	asked.service = snapshot ? snapshot_find(snapshot, client->session.service_id) : NULL;
+	if (!asked.service || !asked.service->spec->enabled)
 		return refused(ret_refusal, 503, "service_gone");
-	client->timeouts = service->spec->timeouts;
+	client->timeouts = asked.service->spec->timeouts;
 	if (!method_allowed(head))
 		return refused(ret_refusal, 405, "method_not_allowed");
-	route = route_find(service->spec, head->authority, head->target);
+	route = route_find(asked.service->table, head);
 	if (route < 0)
 		return refused(ret_refusal, 404, "no_route");
-	x = exchange_new(worker, client);
-	if (!x)
-		return refused(ret_refusal, 500, "no_memory");
-	x->pool = snapshot->pools[service->route_pool[route]].id;
-	fill(x, client, head, service->spec);
-	err = put_head(x, client, head);
-	if (err < 0) {
-		exchange_abort(x);
-		return err == -EMSGSIZE ? refused(ret_refusal, 431, "head_too_large")
-					: refused(ret_refusal, 500, "no_memory");
-	}
-	return x;
+	return routed(&asked, (uint32_t)route, ret_refusal);
 }

@@ -12,10 +12,11 @@
 
 struct client_refusal {
 	unsigned status;
-	const char *why; /* a constant word */
+	const char *why; /* a constant word; NULL: the answer is in the client's wire, no refusal */
 };
 
-/* An exchange that is ready to start; NULL with <ret_refusal>. <head> is used up. */
+/* An exchange that is ready to start; NULL with <ret_refusal>: there is none to start. <head> is
+ * used up. */
 struct exchange *client_request_new(struct client *client, struct http_head *head,
 				    struct client_refusal *ret_refusal);
 

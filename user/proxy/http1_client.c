@@ -148,6 +148,16 @@ static void refuse(struct client *client, unsigned status, const char *why)
 		begin_close(client);
 }
 
+/* A whole answer that no backend has given is in the wire. */
+static void answered(struct client *client)
+{
+	if (!client->keep_alive || channel_flush(&client->channel) < 0 ||
+	    !channel_flushed(&client->channel))
+		begin_close(client);
+	else
+		client_exchange_done(client);
+}
+
 /* ---- Requests ------------------------------------------------------------------------------ */
 
 /* A whole head of <len> bytes is in the wire. */
@@ -163,6 +173,12 @@ static void begin_request(struct client *client, struct http_head *head, size_t 
 	client->head_only = head->method == HTTP_HEAD;
 	client->keep_alive = head->keep_alive && !client->retiring && !worker->draining;
 	exchange = client_request_new(client, head, &refusal);
+	if (!exchange && !refusal.why) {
+		channel_consume(&client->channel, len);
+		count_status(client, refusal.status);
+		answered(client);
+		return;
+	}
 	if (!exchange) {
 		refuse(client, refusal.status, refusal.why);
 		return;
@@ -346,13 +362,8 @@ void client_exchange_refused(struct client *client, unsigned status, const char 
 	if (!client->channel.reader.done)
 		client->keep_alive = false;
 	reply(client, status);
-	if (client->state == CLIENT_CLOSED)
-		return;
-	if (!client->keep_alive || channel_flush(&client->channel) < 0 ||
-	    !channel_flushed(&client->channel))
-		begin_close(client);
-	else
-		client_exchange_done(client);
+	if (client->state != CLIENT_CLOSED)
+		answered(client);
 }
 
 /* An end that looks like a proper one must not be seen: of a body until close only RST tells. */

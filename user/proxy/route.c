@@ -3,8 +3,16 @@
 
 #include <errno.h>
 
-/* "Example.com.:80" is "Example.com"; "[::1]:80" is "[::1]". */
-static struct slice host_of(struct slice authority)
+#include "proxy/path.h"
+
+/* What of a request routes look at. */
+struct question {
+	struct slice host;
+	struct slice path;
+	const struct http_head *head;
+};
+
+struct slice route_host(struct slice authority)
 {
 	size_t len = authority.len;
 
@@ -17,43 +25,51 @@ static struct slice host_of(struct slice authority)
 	return authority;
 }
 
-static struct slice path_of(struct slice target)
+static bool method_fits(const struct route_rule *rule, const struct http_head *head)
 {
-	const char *query = target.len ? memchr(target.ptr, '?', target.len) : NULL;
+	const struct route_spec *spec = rule->spec;
 
-	if (query)
-		target.len = (size_t)(query - target.ptr);
-	return target;
-}
-
-/* "*.example.com" is every name below example.com, and not example.com itself. */
-static bool host_fits(struct slice want, struct slice host)
-{
-	struct slice tail;
-
-	if (want.len == 0)
+	if (rule->methods == 0)
 		return true;
-	if (want.ptr[0] != '*')
-		return slice_caseeq(want, host);
-	want.ptr++;
-	want.len--;
-	if (host.len <= want.len)
+	if (!(rule->methods & 1U << head->method))
 		return false;
-	tail = (struct slice){host.ptr + host.len - want.len, want.len};
-	return slice_caseeq(want, tail);
+	if (head->method != HTTP_OTHER)
+		return true;
+	for (uint32_t i = 0; i < spec->n_methods; i++)
+		if (slice_eq(slice_of(spec->methods[i]), head->method_text))
+			return true;
+	return false;
 }
 
-int route_find(const struct service_spec *spec, struct slice authority, struct slice target)
+static bool fits(const struct route_rule *rule, const struct question *question)
 {
-	struct slice host = host_of(authority);
-	struct slice path = path_of(target);
+	const struct route_spec *spec = rule->spec;
 
-	for (uint32_t i = 0; i < spec->n_routes; i++) {
-		const struct route_spec *route = &spec->routes[i];
+	return route_host_fits(slice_of(spec->host), question->host) &&
+	       (!spec->path[0] || slice_starts(question->path, slice_of(spec->path))) &&
+	       method_fits(rule, question->head);
+}
 
-		if (host_fits(slice_of(route->host), host) &&
-		    slice_starts(path, slice_of(route->path)))
-			return (int)i;
+static int look(const struct route_table *table, const struct question *question)
+{
+	const struct route_list *list = route_table_list(table, question->host);
+	uint32_t n = list ? list->n : table->spec->n_routes;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = list ? table->order[list->first + i] : i;
+
+		if (fits(&table->rules[at], question))
+			return (int)at;
 	}
 	return -ENOENT;
+}
+
+int route_find(const struct route_table *table, const struct http_head *head)
+{
+	struct question question = {.host = route_host(head->authority), .head = head};
+	char clean[HTTP_MAX_LINE];
+
+	if (table->paths)
+		question.path = path_clean(path_of(head->target), clean);
+	return look(table, &question);
 }

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which pool a request goes to: the first route whose host and path prefix fit.
+ * Which route a request takes: the first whose host, path and method fit.
  *
- * For: clients. Owns: nothing. May know: base, the service's spec. Pure.
+ * For: clients, traces. Owns: nothing. May know: http, route tables. Pure.
+ * A path fits when it begins with the route's, byte for byte: "/v1" takes "/v10" too, "/v1/" does
+ * not. It is compared in its clean form (path.h), so that "/%61dmin" and "/x/../admin" do not slip
+ * past a route for "/admin".
  */
 #ifndef PROXY_ROUTE_H
 #define PROXY_ROUTE_H
 
-#include "base/slice.h"
-#include "proxy/snapshot.h"
+#include "http/message.h"
+#include "proxy/route_table.h"
 
-/* The index of the route, or -ENOENT. <authority> may have a port and any case. */
-int route_find(const struct service_spec *spec, struct slice authority, struct slice target);
+/* The index of the route, or -ENOENT. Looks at the method, authority and target of <head>; the
+ * authority may have a port and any case. */
+int route_find(const struct route_table *table, const struct http_head *head);
+/* "Example.com.:80" is "Example.com"; "[::1]:80" is "[::1]". */
+struct slice route_host(struct slice authority);
 
 #endif

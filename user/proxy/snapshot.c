@@ -27,8 +27,13 @@ int service_set_put(struct service_set *set, uint32_t i, uint32_t id,
 {
 	struct snapshot_service *service = &set->services[i];
 
+	int r;
+
 	assert(i < set->n_services && id < LB_MAX_SERVICES);
-	service->route_pool = calloc(spec->n_routes + 1ULL, sizeof(*service->route_pool));
+	r = route_table_new(spec, &service->table);
+	if (r < 0)
+		return r;
+	service->route_pool = calloc(service->table->n_pools + 1ULL, sizeof(*service->route_pool));
 	if (!service->route_pool)
 		return -ENOMEM;
 	service->id = id;
@@ -41,8 +46,10 @@ void service_set_free(struct service_set *set)
 {
 	if (!set || --set->refs > 0)
 		return;
-	for (uint32_t i = 0; i < set->n_services; i++)
+	for (uint32_t i = 0; i < set->n_services; i++) {
 		free(set->services[i].route_pool);
+		route_table_free(set->services[i].table);
+	}
 	if (set->on_free)
 		set->on_free(set->ctx);
 	free(set->services);
@@ -89,4 +96,33 @@ const struct snapshot_pool *snapshot_pool(const struct snapshot *snapshot, uint3
 	uint32_t i = id < LB_MAX_POOLS ? snapshot->set->pool_by_id[id] : 0;
 
 	return i > 0 ? &snapshot->pools[i - 1] : NULL;
+}
+
+static bool has_backends(const struct snapshot *snapshot, uint32_t pool)
+{
+	const struct balancer *balancer = snapshot->pools[pool].balancer;
+
+	return balancer && balancer->view->count > 0;
+}
+
+uint32_t snapshot_route_pool(const struct snapshot *snapshot,
+			     const struct snapshot_service *service, uint32_t route)
+{
+	struct route_rule *rule = &service->table->rules[route];
+	const uint32_t *pools = &service->route_pool[rule->first_pool];
+	uint32_t n = rule->spec->n_shares;
+	uint32_t turn;
+
+	if (n < 2)
+		return pools[0];
+	turn = route_turn(rule);
+	if (has_backends(snapshot, pools[turn]))
+		return pools[turn];
+	for (uint32_t i = 1; i < n; i++) {
+		uint32_t other = (turn + i) % n;
+
+		if (rule->spec->shares[other].weight > 0 && has_backends(snapshot, pools[other]))
+			return pools[other];
+	}
+	return pools[turn];
 }

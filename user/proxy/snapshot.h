@@ -16,7 +16,7 @@
 
 #include "algorithm/balancer.h"
 #include "lb/abi.h"
-#include "proxy/spec.h"
+#include "proxy/route_table.h"
 
 struct snapshot_pool {
 	const struct pool_spec *spec; /* of the configuration; without its backends */
@@ -27,7 +27,9 @@ struct snapshot_pool {
 struct snapshot_service {
 	uint32_t id; /* stable while the service's name exists; listeners carry it */
 	const struct service_spec *spec;
-	uint32_t *route_pool; /* spec->routes[i] -> index into the snapshot's pools */
+	struct route_table *table;
+	uint32_t *route_pool; /* of all routes, one after the other (route_n_pools() of each): index
+				 into the snapshot's pools */
 };
 
 /* Counted by the control thread alone. */
@@ -64,6 +66,10 @@ struct snapshot *snapshot_new(struct service_set *set, uint32_t n_pools);
 void snapshot_free(struct snapshot *snapshot);
 /* NULL: no such service, or pool, any more. */
 const struct snapshot_service *snapshot_find(const struct snapshot *snapshot, uint32_t id);
+/* Which pool the next request of that route goes to: those without an eligible backend are passed
+ * over if another one has some. An index into the pools. */
+uint32_t snapshot_route_pool(const struct snapshot *snapshot,
+			     const struct snapshot_service *service, uint32_t route);
 const struct snapshot_pool *snapshot_pool(const struct snapshot *snapshot, uint32_t id);
 
 #endif

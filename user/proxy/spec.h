@@ -44,11 +44,45 @@ struct timeouts_spec {		  /* all in ms */
 	uint32_t queue;		  /* for a backend with room; 0: as the pool says */
 };
 
+#define ROUTE_MAX_SHARES  16
+#define ROUTE_MAX_METHODS 8
+#define METHOD_NAME_LEN	  24
+
+/* A part of a route's requests. */
+struct share_spec {
+	char pool[SERVICE_NAME_LEN];
+	uint32_t weight; /* 0: only who is there already (sticky) */
+};
+
+/* All zero: no redirect. */
+struct redirect_spec {
+	char to[1024]; /* with variables */
+	uint32_t code;
+};
+
+/* How a request is recognised, and what becomes of it: a pool, shares of pools, or a redirect. */
 struct route_spec {
 	char host[256]; /* "" any; "*.example.com"; lower case, no port */
 	char path[256]; /* prefix; "" any */
-	char pool[SERVICE_NAME_LEN];
+	char methods[ROUTE_MAX_METHODS][METHOD_NAME_LEN];
+	uint32_t n_methods;	     /* 0: any */
+	char pool[SERVICE_NAME_LEN]; /* "" with shares or a redirect */
+	struct share_spec *shares;   /* owned by the config */
+	uint32_t n_shares;	     /* 0, or 1 to ROUTE_MAX_SHARES */
+	struct redirect_spec redirect;
+	struct timeouts_spec timeouts; /* 0: the service's */
 };
+
+/* The pools a route may lead to, in order: none with a redirect. */
+static inline uint32_t route_n_pools(const struct route_spec *route)
+{
+	return route->n_shares > 0 ? route->n_shares : route->pool[0] ? 1 : 0;
+}
+
+static inline const char *route_pool_name(const struct route_spec *route, uint32_t i)
+{
+	return route->n_shares > 0 ? route->shares[i].pool : route->pool;
+}
 
 /* How many new flows a source may open. */
 struct rate_spec {
@@ -90,5 +124,24 @@ struct service_spec {
 	uint32_t n_deny;
 	struct rate_spec rate;
 };
+
+void service_spec_fini(struct service_spec *service); /* frees what it owns; zeroed is fine */
+
+/* What a text with variables may name: of a request, and of its way through here. */
+enum variable {
+	VARIABLE_CLIENT_IP,
+	VARIABLE_CLIENT_PORT,
+	VARIABLE_HOST, /* without a port */
+	VARIABLE_METHOD,
+	VARIABLE_PATH, /* of the target, as it came, without the query */
+	VARIABLE_TARGET,
+	VARIABLE_PROTO, /* http or https */
+	VARIABLE_SERVICE,
+	VARIABLE_POOL,
+	VARIABLE_REQUEST_ID,
+	VARIABLE_TRACEPARENT,
+	VARIABLE_BACKEND, /* only where there is one: in responses */
+};
+extern const struct strtable variable_names;
 
 #endif

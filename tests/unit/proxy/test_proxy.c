@@ -461,41 +461,7 @@ static void without_descriptors_a_client_is_closed_and_later_ones_are_served(voi
 	rig_free(rig);
 }
 
-/* ---- Names, routes -------------------------------------------------------------------------- */
-
-#include "proxy/route.h"
-
-static void the_first_route_that_fits_is_taken(void **state)
-{
-	static struct route_spec routes[] = {
-		{.host = "api.example.com", .path = "/v1/"},
-		{.host = "*.example.com"},
-		{.host = "", .path = "/static"},
-	};
-	static const struct service_spec spec = {.routes = routes, .n_routes = 3};
-	static const struct {
-		const char *host, *target;
-		int want;
-	} cases[] = {
-		{"api.example.com", "/v1/x", 0},
-		{"API.Example.com:8080", "/v1/", 0},
-		{"api.example.com.", "/v1/?q", 0},
-		{"api.example.com", "/v1?x=/v1/", 1},
-		{"a.b.example.com", "/", 1},
-		{"example.com", "/", -ENOENT},
-		{"badexample.com", "/", -ENOENT},
-		{"other", "/static/x", 2},
-		{"", "/static", 2},
-		{"[::1]:80", "/static", 2},
-		{"other", "*", -ENOENT},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(
-			route_find(&spec, slice_of(cases[i].host), slice_of(cases[i].target)),
-			cases[i].want);
-}
+/* ---- Names ---------------------------------------------------------------------------------- */
 
 static void words_and_values_agree(void **state)
 {
@@ -522,7 +488,6 @@ int main(void)
 		cmocka_unit_test(snapshots_published_under_load_fail_no_request_and_are_freed),
 		cmocka_unit_test(a_backend_that_stops_under_load_fails_no_get),
 		cmocka_unit_test(without_descriptors_a_client_is_closed_and_later_ones_are_served),
-		cmocka_unit_test(the_first_route_that_fits_is_taken),
 		cmocka_unit_test(words_and_values_agree),
 	};
 

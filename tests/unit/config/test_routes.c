@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config/config.h"
+#include "config/equal.h"
+
+/* Nine lines; what a row adds is on line 10 or begins there. */
+#define HEAD \
+	"pools:\n" \
+	"  web:\n" \
+	"    backends: [{address: 10.0.1.11:8080}]\n" \
+	"  api: {backends: []}\n" \
+	"services:\n" \
+	"  front:\n" \
+	"    listen: 10.0.0.100:80\n" \
+	"    protocol: http\n" \
+	"    routes:\n"
+
+struct row {
+	const char *name;
+	const char *yaml;     /* behind HEAD */
+	const char *expected; /* all messages, or "" for a good file */
+};
+
+static const struct row rows[] = {
+	{"a route may say all it takes",
+	 "    - {host: \"*.Example.com\", path: /v1/, method: [GET, PURGE], pool: web}\n", ""},
+	{"one method needs no list", "    - {method: GET, pool: web}\n", ""},
+	{"a host has no port", "    - {host: \"example.com:80\", pool: web}\n",
+	 "t:10:14: 'host: example.com:80': must be a name without a port, like example.com, or "
+	 "*.example.com for every name below it\n"},
+	{"a star stands in front alone", "    - {host: \"a.*.com\", pool: web}\n",
+	 "t:10:14: 'host: a.*.com': must be a name without a port, like example.com, or "
+	 "*.example.com for every name below it\n"},
+	{"a path begins with a slash", "    - {path: v1, pool: web}\n",
+	 "t:10:14: 'path: v1': must begin with '/'\n"},
+	{"a path is written decoded", "    - {path: /a%20b, pool: web}\n",
+	 "t:10:14: 'path: /a%20b': write it decoded: requests are compared with it after "
+	 "decoding\n"},
+	{"a path that is resolved before would never fit", "    - {path: /a/../b, pool: web}\n",
+	 "t:10:14: 'path: /a/../b': would never fit: '//', '/./' and '/../' are resolved before\n"},
+	{"a query is no path", "    - {path: \"/a?b\", pool: web}\n",
+	 "t:10:14: 'path: /a?b': queries and fragments are not looked at: leave out what follows "
+	 "the path\n"},
+	{"methods are capitals", "    - {method: [GET, get], pool: web}\n",
+	 "t:10:22: 'method: get': must be a method in capitals, like GET\n"},
+	{"what lbd refuses is no method of a route", "    - {method: TRACE, pool: web}\n",
+	 "t:10:16: 'method: TRACE' would never fit: lbd refuses it with 405\n"},
+	{"a route leads somewhere", "    - {path: /v1/}\n",
+	 "t:10:7: 'pool' is missing: a route leads to one, or has 'pools' or a 'redirect'\n"},
+	{"a route leads to one end", "    - {pool: web, redirect: {to: \"https://a/\"}}\n",
+	 "t:10:19: 'pool' and 'redirect' exclude each other: keep one\n"},
+	{"pools may share a route",
+	 "    - {pools: [{pool: web, weight: 9}, {pool: api}, {pool: web2, weight: 0}]}\n",
+	 "t:10:60: there is no pool 'web2': did you mean 'web'?\n"},
+	{"a share names its pool", "    - {pools: [{weight: 9}]}\n",
+	 "t:10:16: 'pool' is missing: whose weight is it?\n"},
+	{"one share at least has a weight", "    - {pools: [{pool: web, weight: 0}]}\n",
+	 "t:10:15: 'pools': one weight at least must be above 0\n"},
+	{"a pool has one share", "    - {pools: [{pool: web}, {pool: web}]}\n",
+	 "t:10:15: pool 'web' is here twice: add the weights\n"},
+	{"a redirect", "    - redirect: {to: \"https://${host}${target}\", code: 308}\n", ""},
+	{"a redirect has a default code", "    - redirect: {to: /new/}\n", ""},
+	{"a redirect leads where the operator says", "    - redirect: {to: \"${target}\"}\n",
+	 "t:10:22: 'to: ${target}': must begin with https://, http:// or a path of your own, like "
+	 "https://${host}${target}\n"},
+	{"also not to another host by two slashes", "    - redirect: {to: \"/${path}\"}\n",
+	 "t:10:22: 'to: /${path}': must begin with https://, http:// or a path of your own, like "
+	 "https://${host}${target}\n"},
+	{"a redirect's variables are known", "    - redirect: {to: \"https://${hots}/\"}\n",
+	 "t:10:22: 'to: https://${hots}/': unknown variable '${hots}', did you mean '${host}'?\n"},
+	{"a redirect has no backend", "    - redirect: {to: \"https://${backend}/\"}\n",
+	 "t:10:22: 'to: https://${backend}/': '${backend}': a redirect has none\n"},
+	{"a redirect's code is one", "    - redirect: {to: /a, code: 300}\n",
+	 "t:10:32: 'code: 300': must be one of 301, 302, 303, 307, 308\n"},
+	{"a redirect leads somewhere", "    - redirect: {code: 301}\n",
+	 "t:10:17: 'to' is missing: where should it lead?\n"},
+	{"a route may have time-outs", "    - {pool: web, timeouts: {connect: 1s, tunnel: 1h}}\n",
+	 ""},
+	{"but not those of the connection", "    - {pool: web, timeouts: {client-idle: 1s}}\n",
+	 "t:10:30: 'client-idle' is the service's, no route's: move it there\n"},
+};
+
+static struct config *build(const char *text, struct report *report)
+{
+	struct doc *doc;
+	struct config *config;
+
+	report_init(report, "t");
+	doc = doc_from_yaml(text, strlen(text), "t", report);
+	config = doc ? config_build(doc, report) : NULL;
+	doc_free(doc);
+	return config;
+}
+
+static void run(void **state)
+{
+	const struct row *row = *state;
+	char text[2048];
+	struct report report;
+	struct config *config;
+
+	(void)snprintf(text, sizeof(text), "%s%s", HEAD, row->yaml);
+	config = build(text, &report);
+	if (strcmp(report.text.ptr ? report.text.ptr : "", row->expected) != 0)
+		fail_msg("%s:\nexpected: %sgot:      %s", row->yaml, row->expected,
+			 report.text.ptr);
+	assert_true((config != NULL) == (row->expected[0] == '\0'));
+	config_free(config);
+	report_fini(&report);
+}
+
+/* Every pair of these is of two different services. */
+static void a_change_of_a_route_is_seen(void **state)
+{
+	static const char *const variants[] = {
+		"    - {pool: web}\n",
+		"    - {pool: api}\n",
+		"    - {pools: [{pool: web}]}\n",
+		"    - {pools: [{pool: web, weight: 2}]}\n",
+		"    - {pools: [{pool: web}, {pool: api}]}\n",
+		"    - {pool: web, host: a}\n",
+		"    - {pool: web, path: /a}\n",
+		"    - {pool: web, method: GET}\n",
+		"    - {pool: web, method: [GET, HEAD]}\n",
+		"    - {pool: web, timeouts: {connect: 1s}}\n",
+		"    - redirect: {to: /a}\n",
+		"    - redirect: {to: /b}\n",
+		"    - redirect: {to: /a, code: 308}\n",
+	};
+	enum { N = sizeof(variants) / sizeof(variants[0]) };
+	struct config *configs[2][N];
+	struct report report;
+	char text[2048];
+
+	(void)state;
+	for (size_t i = 0; i < (size_t)2 * N; i++) {
+		(void)snprintf(text, sizeof(text), "%s%s", HEAD, variants[i % N]);
+		configs[i / N][i % N] = build(text, &report);
+		if (!configs[i / N][i % N])
+			fail_msg("%s", report.text.ptr);
+		report_fini(&report);
+	}
+	for (size_t i = 0; i < N; i++) {
+		for (size_t j = 0; j < N; j++) {
+			bool equal = service_spec_equal(&configs[0][i]->services[0],
+							&configs[1][j]->services[0]);
+
+			if (equal != (i == j))
+				fail_msg("%s%s: expected %s, got the other", variants[i],
+					 variants[j], i == j ? "equal" : "different");
+		}
+	}
+	for (size_t i = 0; i < (size_t)2 * N; i++)
+		config_free(configs[i / N][i % N]);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[sizeof(rows) / sizeof(rows[0]) + 1] = {
+		cmocka_unit_test(a_change_of_a_route_is_seen),
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		tests[i + 1] = (struct CMUnitTest){
+			.name = rows[i].name, .test_func = run, .initial_state = (void *)&rows[i]};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
