@@ -70,7 +70,7 @@ static void pass_on(struct greeting *greeting, const struct proxied *proxied)
 		arrival->local = proxied->to;
 	}
 	arrival->fd = transport_give_away(&greeting->transport);
-	listener_serve(arrival);
+	arrival_serve(arrival);
 	leave(greeting);
 }
 

@@ -15,7 +15,7 @@
 #include "proxy/session.h"
 #include "proxy/transport.h"
 
-/* Calls listener_serve() when the header is there; a wrong or late one resets the connection. */
+/* Calls arrival_serve() when the header is there; a wrong or late one resets the connection. */
 void greeting_accept(const struct arrival *arrival, uint32_t timeout_ms);
 /* Appends what tells a backend whom a connection is for; <client> is the session's. 0 or
  * -EMSGSIZE. */

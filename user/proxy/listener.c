@@ -26,7 +26,7 @@ static const struct service_spec *find_service(const struct arrival *arrival)
 	return service && service->spec->enabled ? service->spec : NULL;
 }
 
-void listener_serve(const struct arrival *arrival)
+void arrival_serve(const struct arrival *arrival)
 {
 	const struct service_spec *spec = find_service(arrival);
 
@@ -54,7 +54,7 @@ static void arrive(struct listener *listener, int fd, const struct addr *peer)
 	if (spec && spec->proxy_protocol.accept)
 		greeting_accept(&arrival, spec->timeouts.client_header);
 	else
-		listener_serve(&arrival);
+		arrival_serve(&arrival);
 }
 
 static bool out_of_descriptors(int err)
