@@ -87,6 +87,7 @@ extern const struct noun trace_noun;
 extern const struct noun audit_noun;
 extern const struct noun stats_noun;
 extern const struct noun config_noun;
+extern const struct noun upgrade_noun;
 extern const struct noun version_noun;
 extern const struct noun help_noun;
 

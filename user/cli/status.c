@@ -48,6 +48,19 @@ static void print_kernel_path(const json_t *kernel)
 	puts(" ago");
 }
 
+static void print_draining(const json_t *list)
+{
+	size_t i;
+	json_t *process;
+
+	json_array_foreach ((json_t *)list, i, process) {
+		printf("process %lld drains: %lld connections left, ended in ",
+		       number(process, "pid"), number(process, "sessions"));
+		print_ms(json_object_get(process, "deadline_ms"));
+		puts(" at the latest");
+	}
+}
+
 /* Only what happened. */
 static void print_verdicts(const json_t *verdicts)
 {
@@ -83,6 +96,7 @@ static void print_status(const json_t *status)
 	print_ms(json_object_get(status, "uptime_ms"));
 	printf(", %lld workers\n", number(status, "workers"));
 	buffer_fini(&version);
+	print_draining(json_object_get(status, "draining"));
 	print_kernel_path(json_object_get(status, "kernel_path"));
 	print_limits(json_object_get(status, "limits"));
 	puts("");

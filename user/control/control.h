@@ -64,6 +64,12 @@ struct control;
 /* <routes> ends with a NULL pattern and outlives the server. Mode 0660. */
 int control_start(struct loop *loop, const char *path, const struct control_route *routes,
 		  void *ctx, struct control **ret_control, struct error *err);
+/* The same with a socket that listens at <path> already; takes it over unless it fails. */
+int control_adopt(struct loop *loop, int fd, const char *path, const struct control_route *routes,
+		  void *ctx, struct control **ret_control);
+int control_fd(const struct control *control); /* the listening socket, for another process */
+/* As control_close, but the socket stays for who has it too. */
+void control_give_up(struct control *control);
 /* Unlinks the socket; NULL is fine. A verb may call it, then its own reply is not sent. */
 void control_close(struct control *control);
 

@@ -47,9 +47,28 @@ static void free_deferred(struct deferred *deferred)
 int control_start(struct loop *loop, const char *path, const struct control_route *routes,
 		  void *ctx, struct control **ret_control, struct error *err)
 {
+	int fd = socket_listen_unix(path, SOCKET_MODE);
+	int code;
+
+	if (fd < 0)
+		return error_set(err, fd, "admin.socket", "cannot listen on '%s': %s", path,
+				 strerror(-fd));
+	code = control_adopt(loop, fd, path, routes, ctx, ret_control);
+	if (code == 0)
+		return 0;
+	close(fd);
+	(void)unlink(path);
+	return error_set(err, code, "admin.socket", "cannot listen on '%s': %s", path,
+			 strerror(-code));
+}
+
+/* NOLINTNEXTLINE(readability-function-size): one parameter over, as control_start has them */
+int control_adopt(struct loop *loop, int fd, const char *path, const struct control_route *routes,
+		  void *ctx, struct control **ret_control)
+{
 	struct control *control = calloc(1, sizeof(*control));
 	char *copy = strdup(path);
-	int fd = -1, code = -ENOMEM;
+	int code = -ENOMEM;
 
 	if (!control || !copy)
 		goto fail;
@@ -62,23 +81,20 @@ int control_start(struct loop *loop, const char *path, const struct control_rout
 		.deferred.run = free_deferred,
 	};
 	list_init(&control->connections);
-	fd = code = socket_listen_unix(path, SOCKET_MODE);
-	if (fd < 0)
-		goto fail;
 	code = loop_add(loop, &control->listener, fd, on_client);
 	if (code < 0)
 		goto fail;
 	*ret_control = control;
 	return 0;
 fail:
-	if (fd >= 0) {
-		close(fd);
-		(void)unlink(path);
-	}
 	free(copy);
 	free(control);
-	return error_set(err, code, "admin.socket", "cannot listen on '%s': %s", path,
-			 strerror(-code));
+	return code;
+}
+
+int control_fd(const struct control *control)
+{
+	return control->listener.fd;
 }
 
 void control_wake(struct control *control)
@@ -94,14 +110,20 @@ void control_wake(struct control *control)
 }
 
 /* Memory goes at the end of the turn: a verb may close the server it was called by. */
-void control_close(struct control *control)
+void control_give_up(struct control *control)
 {
 	if (!control)
 		return;
 	loop_remove(control->loop, &control->listener);
 	list_for_each_safe (node, &control->connections)
 		connection_close(container_of(node, struct connection, node));
-	(void)unlink(control->path);
 	close(control->listener.fd);
 	loop_defer(control->loop, &control->deferred);
+}
+
+void control_close(struct control *control)
+{
+	if (control)
+		(void)unlink(control->path);
+	control_give_up(control);
 }

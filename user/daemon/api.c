@@ -40,6 +40,8 @@ const struct control_route api_routes[] = {
 	{HTTP_GET, "/v1/config", api_config},
 	{HTTP_POST, "/v1/config/check", api_config_check},
 	{HTTP_POST, "/v1/config/reload", api_config_reload},
+	{HTTP_GET, "/v1/upgrade", api_upgrade_get},
+	{HTTP_POST, "/v1/upgrade", api_upgrade},
 	{HTTP_OTHER, NULL, NULL},
 };
 

@@ -58,6 +58,9 @@ control_fn api_trace;
 control_fn api_config;
 control_fn api_config_check;
 control_fn api_config_reload;
+/* api_upgrade.c */
+control_fn api_upgrade;
+control_fn api_upgrade_get;
 
 /* ---- Shared by the nouns -------------------------------------------------------------------- */
 

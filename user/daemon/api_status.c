@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "daemon/api.h"
+#include "daemon/generation.h"
 
 static const char *const verdict_texts[] = {
 #define VERDICT_TEXT(name, text, words) [LB_V_##name] = text,
@@ -71,10 +72,10 @@ void api_status(void *ctx, const struct control_request *request, struct control
 
 	(void)request;
 	reply->body = json_pack(
-		"{s:s,s:I,s:i,s:i,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "version", lb->version,
+		"{s:s,s:I,s:i,s:i,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version", lb->version,
 		"uptime_ms", (json_int_t)(clock_ms() - lb->started_ms), "pid", (int)getpid(),
 		"workers", lb->proxy ? (int)lb->config->workers : 0, "stopping", (int)lb->stopping,
-		"kernel_path", kernel_path_json(lb), "interfaces", api_interfaces_json(lb),
-		"services", api_services_json(lb), "pools", pools_json(lb), "limits",
-		limits_json(lb), "verdicts", verdicts_json(lb));
+		"draining", generations_json(lb), "kernel_path", kernel_path_json(lb), "interfaces",
+		api_interfaces_json(lb), "services", api_services_json(lb), "pools", pools_json(lb),
+		"limits", limits_json(lb), "verdicts", verdicts_json(lb));
 }

@@ -7,7 +7,9 @@
 #include "daemon/api.h"
 #include "daemon/entry.h"
 #include "daemon/forget.h"
+#include "daemon/inherit.h"
 #include "daemon/refresh.h"
+#include "daemon/upgrade.h"
 
 static bool in_proxy(const struct service_spec *service)
 {
@@ -153,6 +155,10 @@ static int check_fixed(const struct load_balancer *lb, const struct config *conf
 {
 	if (!lb->config)
 		return 0;
+	if (upgrade_busy(lb))
+		return error_set(err, -EBUSY, "",
+				 "an upgrade is under way: nothing can be changed until it has "
+				 "ended");
 	if (strcmp(lb->config->pin_path, config->pin_path) != 0)
 		return error_set(err, -EINVAL, "pin-path",
 				 "pin-path changed: restart lbd to use it");
@@ -237,6 +243,16 @@ int apply_config(struct load_balancer *lb, struct config *config, struct error *
 	return r;
 }
 
+static int start_api(struct load_balancer *lb, struct error *err)
+{
+	int fd;
+
+	if (inherit_api(lb, &fd) == 0 &&
+	    control_adopt(lb->loop, fd, lb->config->socket, api_routes, lb, &lb->control) == 0)
+		return 0;
+	return control_start(lb->loop, lb->config->socket, api_routes, lb, &lb->control, err);
+}
+
 int open_services(struct load_balancer *lb, struct error *err)
 {
 	int r;
@@ -246,10 +262,14 @@ int open_services(struct load_balancer *lb, struct error *err)
 	r = refresh_now(lb, err);
 	if (r == 0)
 		forget_services(lb);
+	if (r == 0 && lb->proxy && lb->inheritance)
+		proxy_hold(lb->proxy); /* until the lbd before lets go */
 	if (r == 0 && lb->proxy)
 		r = open_listeners(lb, lb->config, NULL, err);
 	if (r == 0)
-		r = control_start(lb->loop, lb->config->socket, api_routes, lb, &lb->control, err);
+		r = start_api(lb, err);
+	if (r == 0 && lb->inheritance)
+		r = inherit_serving(lb, err);
 	if (r == 0)
 		log_info("ready: %u services, %u pools", lb->config->n_services,
 			 lb->config->n_pools);

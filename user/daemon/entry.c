@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "config/equal.h"
 #include "daemon/apply.h"
+#include "daemon/inherit.h"
 #include "daemon/project.h"
 #include "daemon/refresh.h"
 
@@ -104,6 +105,26 @@ static void start_check(struct backend_check *check)
 		health_carry(check->check, &check->last);
 }
 
+void entry_pause(struct pool_entry *entry)
+{
+	list_for_each (node, pool_all(entry->pool)) {
+		struct backend_check *check = backend_of(node)->user;
+
+		if (!check || !check->check)
+			continue;
+		health_info(check->check, &check->last);
+		health_close(check->check);
+		check->check = NULL;
+	}
+}
+
+void entry_resume(struct pool_entry *entry)
+{
+	list_for_each (node, pool_all(entry->pool))
+		if (backend_of(node)->user)
+			start_check(backend_of(node)->user);
+}
+
 bool entry_known(struct pool_entry *entry)
 {
 	list_for_each (node, pool_all(entry->pool)) {
@@ -136,6 +157,7 @@ static int add_backend(struct pool_entry *entry, const struct backend_spec *spec
 		       (struct event){.kind = "backend", .to = "added", .reason = "configuration"});
 	*check = (struct backend_check){.entry = entry, .backend = backend};
 	backend->user = check;
+	inherit_health(entry->lb, entry, backend);
 	start_check(check);
 	return 0;
 }

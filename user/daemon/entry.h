@@ -53,6 +53,9 @@ void entry_free(struct pool_entry *entry); /* removes its backends too */
 /* A balancer over the current view, if that or the size of its table changed since. <steps>:
  * project_table_steps(). */
 int entry_rebalance(struct pool_entry *entry, uint32_t steps);
+/* No check probes until it is resumed; what checks saw is kept. */
+void entry_pause(struct pool_entry *entry);
+void entry_resume(struct pool_entry *entry);
 bool entry_known(struct pool_entry *entry); /* every checked backend had a result */
 
 void shared_balancer_put(struct shared_balancer *shared); /* NULL is fine */

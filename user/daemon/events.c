@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "daemon/load_balancer.h"
+#include "daemon/upgrade.h"
 #include "dataplane/insight.h"
 
 #define FEED_BYTES 65536
@@ -146,6 +147,8 @@ static void on_kernel(struct source *source)
 	struct events *events = container_of(source, struct events, source);
 
 	source->ready &= ~(unsigned)LOOP_READ; /* all of it is read */
+	if (upgrade_frozen(events->lb))
+		return; /* another lbd does */
 	dataplane_on_events(events->lb->dataplane, on_packet, events->lb);
 }
 

@@ -10,9 +10,13 @@
 #include "daemon/apply.h"
 #include "daemon/entry.h"
 #include "daemon/forget.h"
+#include "daemon/generation.h"
+#include "daemon/inherit.h"
 #include "daemon/refresh.h"
 #include "daemon/reload.h"
+#include "daemon/rows.h"
 #include "daemon/service_counts.h"
+#include "daemon/upgrade.h"
 
 #define START_TIMEOUT_MS 2000 /* services open after this, whatever checks know */
 #define HEARTBEAT_MS	 1000
@@ -28,6 +32,7 @@ static void on_opening(struct timer *timer)
 	if (open_services(lb, &err) == 0)
 		return;
 	log_error("%s", err.message);
+	inherit_fail(lb, err.message);
 	lb->exit_status = 1;
 	loop_stop(lb->loop);
 }
@@ -59,6 +64,8 @@ static void on_watch(struct source *source)
 	struct load_balancer *lb = container_of(source, struct load_balancer, watch);
 
 	source->ready &= ~(unsigned)LOOP_READ;
+	if (upgrade_frozen(lb))
+		return;
 	if (dataplane_on_watch(lb->dataplane))
 		loop_run_again(lb->loop, source); /* no event tells of what was not read */
 }
@@ -92,8 +99,11 @@ static int start_registry(struct load_balancer *lb, struct error *err)
 {
 	static const struct dataplane_identities fns = {
 		.backend = adopt_backend, .pool = adopt_pool, .service = adopt_service};
-	int r = registry_new(lb->dataplane ? dataplane_rows(lb->dataplane) : NULL, &lb->registry);
+	int r = lb->dataplane ? 0 : rows_open(lb, inherit_rows(lb));
 
+	if (r == 0)
+		r = registry_new(lb->dataplane ? dataplane_rows(lb->dataplane) : lb->rows,
+				 &lb->registry);
 	if (r == 0)
 		registry_ask(lb->registry, forget_mark_named, lb);
 	if (r == 0)
@@ -104,6 +114,10 @@ static int start_registry(struct load_balancer *lb, struct error *err)
 		return error_set(err, r, "", "cannot start: %s", strerror(-r));
 	if (lb->dataplane)
 		dataplane_each_identity(lb->dataplane, &fns, lb);
+	else
+		inherit_each_id(lb, adopt_backend);
+	if (lb->dataplane && !lb->inheritance)
+		rows_settle(dataplane_rows(lb->dataplane));
 	return 0;
 }
 
@@ -117,6 +131,8 @@ int load_balancer_start_tcp(struct load_balancer *lb, struct error *err)
 	if (!config_has_kernel_service(lb->config) && lb->config->n_interfaces == 0)
 		return 0;
 	(void)snprintf(spec.pin_path, sizeof(spec.pin_path), "%s", lb->config->pin_path);
+	spec.lock_fd = inherit_lock(lb);
+	spec.locked = spec.lock_fd >= 0;
 	r = dataplane_open(&spec, &lb->dataplane, err);
 	if (r < 0)
 		return r;
@@ -125,12 +141,22 @@ int load_balancer_start_tcp(struct load_balancer *lb, struct error *err)
 		r = loop_add(lb->loop, &lb->watch, dataplane_watch_fd(lb->dataplane), on_watch);
 	if (r < 0)
 		return error_set(err, r, "", "cannot watch interfaces: %s", strerror(-r));
+	log_info("kernel path at '%s': %s", spec.pin_path,
+		 dataplane_adopted(lb->dataplane) ? "adopted, with its flows" : "new");
+	return 0;
+}
+
+/* What only the one lbd does that writes. */
+static int start_writing(struct load_balancer *lb, struct error *err)
+{
+	int r = inherit_writing(lb, err);
+
+	if (r < 0)
+		return r;
 	r = events_start(lb);
 	if (r < 0)
 		return error_set(err, r, "", "cannot read the kernel's events: %s", strerror(-r));
 	on_heartbeat(&lb->heartbeat);
-	log_info("kernel path at '%s': %s", spec.pin_path,
-		 dataplane_adopted(lb->dataplane) ? "adopted, with its flows" : "new");
 	return 0;
 }
 
@@ -152,12 +178,17 @@ int load_balancer_start(struct load_balancer *lb, struct error *err)
 
 	list_init(&lb->pools);
 	list_init(&lb->tombstones);
+	list_init(&lb->generations);
+	lb->rows_fd = -1;
+	lb->past = json_object();
 	timer_init(&lb->opening, on_opening);
 	timer_init(&lb->refresh, on_refresh);
 	timer_init(&lb->heartbeat, on_heartbeat);
 	lb->started_ms = clock_ms();
 	lb->counts = calloc(1, sizeof(*lb->counts));
-	r = reload_first(lb, &config, err);
+	r = inherit_open(lb, err);
+	if (r == 0)
+		r = reload_first(lb, &config, err);
 	if (r < 0)
 		return r;
 	lb->config = config; /* for start_tcp and start_http; apply_config compares with nothing */
@@ -167,12 +198,14 @@ int load_balancer_start(struct load_balancer *lb, struct error *err)
 		r = start_registry(lb, err);
 	if (r == 0)
 		r = load_balancer_start_http(lb, err);
-	if (r == 0 && !timer_running(&lb->heartbeat))
-		timer_start(lb->loop, &lb->heartbeat, HEARTBEAT_MS);
+	if (r == 0)
+		r = inherit_listeners(lb, err);
+	if (r == 0)
+		r = start_writing(lb, err);
 	if (r < 0)
 		return r;
 	lb->config = NULL;
-	timer_start(lb->loop, &lb->opening, START_TIMEOUT_MS);
+	timer_start(lb->loop, &lb->opening, lb->inheritance ? 0 : START_TIMEOUT_MS);
 	r = apply_config(lb, config, err);
 	if (r < 0) {
 		lb->config = config;
@@ -199,8 +232,13 @@ void load_balancer_shutdown(struct load_balancer *lb)
 		return;
 	}
 	lb->stopping = true;
+	upgrade_cancel(lb);
+	if (upgrade_busy(lb))
+		return; /* it drains already */
 	if (lb->dataplane)
-		log_info("stopping; the kernel path goes on forwarding (lbd --teardown ends it)");
+		log_info("the kernel path goes on forwarding (lbd --teardown ends it)");
+	log_info("stopping: %llu connections are left to drain",
+		 (unsigned long long)(lb->proxy ? proxy_sessions(lb->proxy) : 0));
 	if (lb->proxy)
 		proxy_drain(lb->proxy, DRAIN_MS, on_drained, lb);
 	else
@@ -209,7 +247,11 @@ void load_balancer_shutdown(struct load_balancer *lb)
 
 void load_balancer_fini(struct load_balancer *lb)
 {
-	control_close(lb->control);
+	upgrade_free(lb);
+	if (lb->inheritance) /* the other lbd goes on with it */
+		control_give_up(lb->control);
+	else
+		control_close(lb->control);
 	proxy_free(lb->proxy);
 	refresh_config_changed(lb);
 	list_for_each_safe (node, &lb->pools)
@@ -224,6 +266,11 @@ void load_balancer_fini(struct load_balancer *lb)
 		loop_remove(lb->loop, &lb->watch);
 	events_fini(lb);
 	dataplane_close(lb->dataplane);
+	rows_close(lb);
+	if (lb->loop && lb->past) /* it was started */
+		generations_free(lb);
+	inherit_free(lb);
+	json_decref(lb->past);
 	free(lb->counts);
 	ids_fini(&lb->pool_ids);
 	ids_fini(&lb->service_ids);

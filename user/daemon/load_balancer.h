@@ -20,8 +20,12 @@
 #include "pool/pool.h"
 #include "proxy/proxy.h"
 
+struct upgrade;
+struct inheritance;
+
 struct load_balancer {
 	struct loop *loop;
+	char *const *argv; /* as lbd was started */
 	const char *config_path;
 	bool fresh; /* --fresh */
 	const char *version;
@@ -44,6 +48,14 @@ struct load_balancer {
 	struct list pools;	/* struct pool_entry */
 	uint32_t table_steps;	/* project_table_steps() of the configuration */
 	struct list tombstones; /* struct tombstone: removed backends that flows may name */
+
+	struct lb_live *rows; /* live rows where there is no kernel path */
+	int rows_fd;	      /* -1: none */
+
+	struct upgrade *upgrade;	 /* NULL: none was asked for */
+	struct inheritance *inheritance; /* NULL: there is no lbd before this one, or it let go */
+	struct list generations;	 /* processes before this one that drain */
+	json_t *past;			 /* counts of those that have ended */
 
 	bool open; /* services are open: every backend had a result, or start-timeout passed */
 	bool stopping;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/inherit.h"
 #include "daemon/load_balancer.h"
 #include "dataplane/decap.h"
 #include "net/rlimit.h"
@@ -190,6 +191,7 @@ static int run(const struct options *options)
 	r = load_balancer_start(&lb, &err);
 	if (r < 0) {
 		log_error("cannot start: %s", err.message);
+		inherit_fail(&lb, err.message);
 		lb.exit_status = 1;
 	} else {
 		r = loop_run(lb.loop);
@@ -206,6 +208,8 @@ static int run(const struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options = {.config = DEFAULT_CONFIG};
+
+	lb.argv = argv;
 
 	if (argc > 1 && strcmp(argv[1], "decap") == 0)
 		return decap(argc - 1, argv + 1);

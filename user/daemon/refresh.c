@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/project.h"
+#include "daemon/upgrade.h"
 
 void refresh_soon(struct load_balancer *lb)
 {
@@ -253,6 +254,8 @@ int refresh_now(struct load_balancer *lb, struct error *err)
 	int r = 0;
 
 	timer_stop(lb->loop, &lb->refresh);
+	if (upgrade_frozen(lb))
+		return 0; /* it comes again if this lbd goes on */
 	size_tables(lb);
 	list_for_each (node, &lb->pools) {
 		r = entry_rebalance(entry_of(node), lb->table_steps);

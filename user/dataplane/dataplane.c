@@ -119,7 +119,7 @@ static int publish(struct dataplane *dp, const struct dataplane_spec *spec, stru
 	return rc;
 }
 
-static void start(struct dataplane *dp)
+static void start_sync(struct dataplane *dp)
 {
 	const struct map_view view = {
 		.backends = dp->maps.backends,
@@ -132,6 +132,17 @@ static void start(struct dataplane *dp)
 
 	sync_init(&dp->sync, &kernel_map_ops, &dp->maps, &view);
 	dp->sync.tick_ns = dp->maps.meta->tick_ns;
+}
+
+void dataplane_forget_written(struct dataplane *dp)
+{
+	sync_fini(&dp->sync);
+	start_sync(dp);
+}
+
+static void start(struct dataplane *dp)
+{
+	start_sync(dp);
 	neighbours_init(&dp->neighbours);
 	dp->watch_fd = watch_open();
 	if (dp->watch_fd < 0)
@@ -144,7 +155,7 @@ static int open_all(struct dataplane *dp, const struct dataplane_spec *spec, str
 
 	if (rc == 0)
 		rc = bpffs_make(spec->pin_path, dp->path, err);
-	if (rc == 0)
+	if (rc == 0 && !spec->locked)
 		rc = lock_take(dp->path, &dp->lock_fd, err);
 	/* A teardown may have removed it between the two. */
 	if (rc == 0)
@@ -171,7 +182,7 @@ int dataplane_open(const struct dataplane_spec *spec, struct dataplane **ret_dat
 	dp = calloc(1, sizeof(*dp));
 	if (!dp)
 		return error_set(err, -ENOMEM, "", "out of memory");
-	dp->lock_fd = -1;
+	dp->lock_fd = spec->locked ? spec->lock_fd : -1;
 	dp->watch_fd = -1;
 	dp->neighbours.fd = -1;
 	dp->programs = (struct programs)PROGRAMS_NONE;
@@ -201,6 +212,23 @@ void dataplane_close(struct dataplane *dp)
 	if (dp->lock_fd >= 0)
 		(void)close(dp->lock_fd);
 	free(dp);
+}
+
+int dataplane_lock_fd(const struct dataplane *dp)
+{
+	return dp->lock_fd;
+}
+
+int dataplane_write(struct dataplane *dp, struct error *err)
+{
+	return lock_adopt(dp->lock_fd, err);
+}
+
+void dataplane_unlock(struct dataplane *dp)
+{
+	if (dp->lock_fd >= 0)
+		(void)close(dp->lock_fd);
+	dp->lock_fd = -1;
 }
 
 /* ---- What the maps hold -------------------------------------------------------------------- */

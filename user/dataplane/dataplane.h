@@ -28,6 +28,17 @@ struct dataplane;
 int dataplane_open(const struct dataplane_spec *spec, struct dataplane **ret_dataplane,
 		   struct error *err);
 void dataplane_close(struct dataplane *dataplane); /* leaves the kernel path forwarding */
+/*
+ * One lbd writes at a time: who holds the lock. It goes to another process as a descriptor: that
+ * one opens with it and may look, but writes only after dataplane_write(), which the one before
+ * allows by having stopped; that one then calls dataplane_unlock(), or dataplane_write() if it goes
+ * on.
+ */
+int dataplane_lock_fd(const struct dataplane *dataplane);
+int dataplane_write(struct dataplane *dataplane, struct error *err);
+void dataplane_unlock(struct dataplane *dataplane);
+/* Somebody else has written meanwhile: the next sync compares with the maps. */
+void dataplane_forget_written(struct dataplane *dataplane);
 /* Detaches and unpins everything of this path; works without a daemon. */
 int dataplane_teardown(const char *pin_path, struct error *err);
 

@@ -44,11 +44,26 @@ static int busy(int fd, const char *pin_path, struct error *err)
 			 pin_path, *pid ? pid : "unknown");
 }
 
+static int write_pid(int fd)
+{
+	char pid[16];
+	int len = snprintf(pid, sizeof(pid), "%d\n", getpid());
+
+	return ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)len, 0) != len ? -EIO : 0;
+}
+
+/* Locks of flock(2) belong to the open file, which processes may share. */
+int lock_adopt(int fd, struct error *err)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 || write_pid(fd) != 0)
+		return error_set(err, -EIO, "pin-path", "cannot take the lock over: %s",
+				 strerror(errno));
+	return 0;
+}
+
 int lock_take(const char *pin_path, int *ret_fd, struct error *err)
 {
 	char path[PATH_MAX];
-	char pid[16];
-	int len;
 	int fd;
 
 	if (path_of(pin_path, path, sizeof(path)))
@@ -68,8 +83,7 @@ int lock_take(const char *pin_path, int *ret_fd, struct error *err)
 		(void)close(fd);
 		return rc;
 	}
-	len = snprintf(pid, sizeof(pid), "%d\n", getpid());
-	if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)len, 0) != len) {
+	if (write_pid(fd) != 0) {
 		(void)close(fd);
 		return error_set(err, -EIO, "pin-path", "cannot write lock '%s'", path);
 	}

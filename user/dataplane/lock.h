@@ -12,6 +12,9 @@
 
 #include "base/error.h"
 
+/* Takes over one that another process holds through the same open file, so that there is no moment
+ * without a holder; it names us from now on. */
+int lock_adopt(int fd, struct error *err);
 /* -EBUSY with the pid of the holder in <err>. */
 int lock_take(const char *pin_path, int *ret_fd, struct error *err);
 

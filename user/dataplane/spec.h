@@ -25,6 +25,8 @@ struct dataplane_spec {
 	uint32_t max_flows; /* 0: LB_DEFAULT_FLOWS; ignored when maps are adopted */
 	bool fresh;	    /* remove pinned state of another ABI */
 	char build[64];	    /* shown in lb_meta; "" is fine */
+	bool locked;	    /* the lock was handed over: by the process that still writes */
+	int lock_fd;	    /* then; taken over */
 };
 
 #endif

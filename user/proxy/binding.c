@@ -80,7 +80,8 @@ static int take_closing(struct proxy *proxy, const struct addr *addr)
 	if (!binding || binding->n_listeners == 0)
 		return -ENOENT;
 	listener = binding->listeners[--binding->n_listeners];
-	worker_visit(listener->worker, serve_and_release, listener);
+	if (listener->worker)
+		worker_visit(listener->worker, serve_and_release, listener);
 	fd = listener->fd;
 	free(listener);
 	(void)socket_welcome_new(fd);
@@ -198,7 +199,7 @@ int proxy_listen(struct proxy *proxy, uint32_t service_id, const struct addr *ad
 		return error_set(err, code, "listen", "cannot bind '%s': %s",
 				 addr_format(addr, text), strerror(-code));
 	list_append(&proxy->bindings, &binding->node);
-	for (uint32_t i = 0; i < binding->n_listeners; i++)
+	for (uint32_t i = 0; i < binding->n_listeners && !proxy->held; i++)
 		give(proxy, binding->listeners[i], i % proxy->n_workers);
 	return 0;
 }
@@ -214,6 +215,23 @@ uint32_t binding_drain_ms(const struct proxy *proxy, const struct binding *bindi
 }
 
 /* ---- Closing ------------------------------------------------------------------------------- */
+
+void proxy_hold(struct proxy *proxy)
+{
+	proxy->held = true;
+}
+
+void proxy_accept(struct proxy *proxy)
+{
+	proxy->held = false;
+	bindings_spread(proxy);
+}
+
+static void release_from_worker(struct listener *listener)
+{
+	if (listener->worker)
+		worker_visit(listener->worker, release, listener);
+}
 
 /* Handshakes that have begun may end, and are served; no others begin. */
 static void begin_close(struct proxy *proxy, struct binding *binding)
@@ -253,8 +271,9 @@ bool bindings_settle(struct proxy *proxy)
 		if (now_ms < binding->close_ms)
 			continue;
 		for (uint32_t i = 0; i < binding->n_listeners; i++)
-			worker_visit(binding->listeners[i]->worker, serve_and_release,
-				     binding->listeners[i]);
+			if (binding->listeners[i]->worker)
+				worker_visit(binding->listeners[i]->worker, serve_and_release,
+					     binding->listeners[i]);
 		list_remove(&binding->node);
 		free_binding(binding);
 	}
@@ -267,7 +286,7 @@ void bindings_give_up(struct proxy *proxy)
 		struct binding *binding = container_of(node, struct binding, node);
 
 		for (uint32_t i = 0; i < binding->n_listeners; i++)
-			worker_visit(binding->listeners[i]->worker, release, binding->listeners[i]);
+			release_from_worker(binding->listeners[i]);
 		workers_end(proxy->workers, binding->serial, binding_drain_ms(proxy, binding));
 		list_remove(&binding->node);
 		free_binding(binding);
@@ -297,14 +316,15 @@ static void add_missing(struct proxy *proxy, struct binding *binding)
 static void spread(struct proxy *proxy, struct binding *binding)
 {
 	add_missing(proxy, binding);
+	if (proxy->held)
+		return;
 	for (uint32_t i = 0; i < binding->n_listeners; i++) {
 		struct listener *listener = binding->listeners[i];
 		struct worker *wanted = proxy->workers[i % proxy->n_workers];
 
 		if (listener->worker == wanted)
 			continue;
-		if (listener->worker)
-			worker_visit(listener->worker, release, listener);
+		release_from_worker(listener);
 		give(proxy, listener, i % proxy->n_workers);
 	}
 }
@@ -320,7 +340,7 @@ void bindings_spread(struct proxy *proxy)
 		for (uint32_t i = 0; i < binding->n_listeners; i++) {
 			struct listener *listener = binding->listeners[i];
 
-			if (listener->worker->index < proxy->n_workers)
+			if (!listener->worker || listener->worker->index < proxy->n_workers)
 				continue;
 			worker_visit(listener->worker, release, listener);
 			give(proxy, listener, i % proxy->n_workers);
@@ -342,6 +362,13 @@ int proxy_inherit(struct proxy *proxy, int fd)
 	inherited->fd = fd;
 	list_append(&proxy->inherited, &inherited->node);
 	return 0;
+}
+
+void proxy_each_unused(struct proxy *proxy, void (*each)(void *ctx, const struct addr *addr),
+		       void *ctx)
+{
+	list_for_each (node, &proxy->inherited)
+		each(ctx, &container_of(node, struct inherited, node)->addr);
 }
 
 void proxy_disinherit(struct proxy *proxy)

@@ -116,21 +116,29 @@ static void add_counts(struct proxy_stats *sum, const struct service_counts *cou
 	sum->bytes_out += count_read(&counts->bytes_out);
 	for (int i = 0; i < 6; i++)
 		sum->status[i] += count_read(&counts->status[i]);
-	sum->bad_headers += count_read(&counts->bad_headers);
+}
+
+static void sum_rows(const struct count_rows *rows, struct proxy_stats *sum)
+{
+	for (uint32_t i = 0; rows && i < PROXY_MAX_WORKERS; i++)
+		if (rows->of[i])
+			add_counts(sum, rows->of[i]);
+}
+
+void proxy_stats_own(struct proxy *proxy, uint32_t service_id, struct proxy_stats *ret_stats)
+{
+	*ret_stats = (struct proxy_stats){0};
+	if (service_id < LB_MAX_SERVICES)
+		sum_rows(proxy->counts[service_id], ret_stats);
 }
 
 void proxy_stats(struct proxy *proxy, uint32_t service_id, struct proxy_stats *ret_stats)
 {
 	const struct count_rows *rows =
 		service_id < LB_MAX_SERVICES ? proxy->counts[service_id] : NULL;
-	struct proxy_stats sum = {0};
 
-	if (rows)
-		sum = rows->before;
-	for (uint32_t i = 0; rows && i < PROXY_MAX_WORKERS; i++)
-		if (rows->of[i])
-			add_counts(&sum, rows->of[i]);
-	*ret_stats = sum;
+	*ret_stats = rows ? rows->before : (struct proxy_stats){0};
+	sum_rows(rows, ret_stats);
 }
 
 uint32_t proxy_queued(const struct proxy *proxy, uint32_t pool_id)

@@ -39,7 +39,12 @@ void proxy_unlisten(struct proxy *proxy, const struct addr *addr);
 /* A listening socket that proxy_listen() shall take instead of opening one. Takes <fd> over unless
  * it fails. */
 int proxy_inherit(struct proxy *proxy, int fd);
-void proxy_disinherit(struct proxy *proxy); /* closes those that nobody took */
+void proxy_each_unused(struct proxy *proxy, void (*each)(void *ctx, const struct addr *addr),
+		       void *ctx);	    /* those that nobody took */
+void proxy_disinherit(struct proxy *proxy); /* closes them */
+/* From now on proxy_listen() opens sockets, but nobody accepts from them until proxy_accept(). */
+void proxy_hold(struct proxy *proxy);
+void proxy_accept(struct proxy *proxy);
 /* The sockets of each address, for handing them to another process. */
 void proxy_each_socket(struct proxy *proxy,
 		       void (*each)(void *ctx, const struct addr *addr, const int *fds, unsigned n),
@@ -50,7 +55,6 @@ struct proxy_stats {		 /* of one service, summed over workers */
 	uint64_t requests;
 	uint64_t bytes_in, bytes_out; /* from and to clients */
 	uint64_t status[6];	      /* [2]: 2xx ... [0]: no status was sent */
-	uint64_t bad_headers; /* connections refused for a wrong, late or missing PROXY header */
 };
 void proxy_stats(struct proxy *proxy, uint32_t service_id, struct proxy_stats *ret_stats);
 
@@ -63,6 +67,8 @@ uint32_t proxy_queued(const struct proxy *proxy, uint32_t pool_id);
  */
 void proxy_visit(struct proxy *proxy, void (*visit)(struct worker *worker, void *ctx), void *ctx);
 
+/* Without what processes before this one counted. */
+void proxy_stats_own(struct proxy *proxy, uint32_t service_id, struct proxy_stats *ret_stats);
 /* What processes before this one counted for a service; replaces what was said before. */
 void proxy_stats_before(struct proxy *proxy, uint32_t service_id, const struct proxy_stats *stats);
 uint64_t proxy_sessions(struct proxy *proxy); /* open now */

@@ -52,6 +52,7 @@ struct proxy {
 	struct list inherited;
 	uint64_t last_serial;
 	struct count_rows *counts[LB_MAX_SERVICES]; /* by service id */
+	bool held;				    /* nobody accepts yet */
 	bool draining;
 	uint32_t drain_cap_ms;
 	void (*on_drained)(void *ctx);

@@ -21,8 +21,8 @@ static void end_open(struct end *end, struct loop *loop, struct buffer_pool *buf
 	int fds[2];
 
 	memset(end, 0, sizeof(*end));
-	assert_int_equal(
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+			 0);
 	end->peer = fds[1];
 	assert_int_equal(channel_open(&end->channel, loop, buffers, fds[0], ignore), 0);
 	end->channel.transport.source.ready = LOOP_READ | LOOP_WRITE;

@@ -1,0 +1,227 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""One lbd replaces another under load: nobody is refused or reset, health and counts go on, and
+what cannot take over leaves the old one as it was."""
+import os
+import shutil
+import time
+
+from lab import FAST_CHECK, PROXY, VIP, Lab, config, pool
+from successor import Wrk, busy, follow
+from tap import at_least, at_most, check, main, ok, wait_for
+from test_workers import close_seen
+from traffic import ask, connect, request
+
+ALL = ["b1", "b2", "b3"]
+WEB, RELAY, NAT = f"{PROXY}:80", f"{PROXY}:82", f"{VIP}:80"
+
+
+def services(hook):
+    web = {"listen": WEB, "protocol": "http", "pool": "web", "timeouts": {"drain": "4s"}}
+    relay = {"listen": RELAY, "protocol": "tcp", "path": "proxy", "pool": "web",
+             "timeouts": {"drain": "4s"}}
+    kernel = {"nat": {"listen": NAT, "protocol": "tcp", "forward": "nat", "pool": "web"}}
+    return config(hook, {"web": pool(ALL, "least-connections", health=FAST_CHECK)},
+                  {"web": web, "relay": relay, **(kernel if hook else {})}, workers=2)
+
+
+def service(lbd, name="web"):
+    return lbd.get(f"/v1/services/{name}")
+
+
+def upgrade(lab, lbd, *args):
+    """By lbadm; (its exit status, what it said)."""
+    done = lbd.lbadm("upgrade", *args)
+    if done.returncode == 0:
+        follow(lab, lbd)
+    return done.returncode, done.stdout + done.stderr
+
+
+def program(lbd, text):
+    path = f"{lbd.directory}/program"
+    with open(path, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\n" + text)
+    os.chmod(path, 0o755)
+    return path
+
+
+def test_load(lab, lbd):
+    kept, fresh = Wrk(lab, f"http://{WEB}/"), Wrk(lab, f"http://{WEB}/", 8, close=True)
+    busy(0.5)
+    before = service(lbd)["opened"]
+    first = lbd.process
+    for count in range(1, 6):
+        status, text = upgrade(lab, lbd)
+        check(f"upgrade {count} is done", (status, "serves now" in text), (0, True))
+        busy(0.4)
+        opened = service(lbd)["opened"]
+        at_least("connections that were counted stay counted", opened, before)
+        before = opened
+    for name, wrk in (("on kept connections", kept), ("on new connections", fresh)):
+        done, failed, text = wrk.stop()
+        at_least(f"there was load {name}", done, 500)
+        ok(f"not one request {name} failed over five upgrades", failed == 0, text)
+    ok("the old ones end when their connections have",
+       wait_for(lambda: not lbd.get("/v1/status")["draining"], 10))
+    ok("the first one has ended", wait_for(lambda: first.poll() is not None))
+    check("with status 0", first.returncode, 0)
+
+    def quiet():
+        return not any(b["open"] for b in lbd.backends("web").values()) and \
+            service(lbd)["open"] == 0
+    ok("then nothing is counted as open", wait_for(quiet, 8),
+       f"{lbd.backends('web')} {service(lbd)}")
+
+
+def test_sessions(lab, lbd):
+    """What an lbd had open before it was replaced."""
+    kept, relayed = connect(lab, WEB), connect(lab, RELAY)
+    ask(kept)
+    ask(relayed)
+    old = lbd.process.pid
+    check("an upgrade with open connections is done", upgrade(lab, lbd)[0], 0)
+    draining = lbd.get("/v1/status")["draining"]
+    check("the old one is seen in the status of the new one",
+          [(d["pid"], d["deadline_ms"] > 0) for d in draining], [(old, True)])
+    ok("with the connections it has left",
+       wait_for(lambda: [d["sessions"] for d in lbd.get("/v1/status")["draining"]] == [2]),
+       lbd.get("/v1/status")["draining"])
+    ok("and lbadm says so", f"process {old} drains: 2 connections" in lbd.lbadm("status").stdout,
+       lbd.lbadm("status").stdout)
+    ok("a relayed connection goes on", ask(relayed) in ALL)
+    check("a kept connection is told with its next response that it ends", close_seen(kept),
+          "close")
+    second = connect(lab, RELAY)
+    ask(second)
+    check("a second upgrade while the first drains is done", upgrade(lab, lbd)[0], 0)
+    check("both are seen", len(lbd.get("/v1/status")["draining"]), 2)
+    ok("relayed connections of both go on", ask(relayed) in ALL and ask(second) in ALL)
+    check("a backend's count has those of all three",
+          sum(b["open"] for b in lbd.backends("web").values()), 2)
+    relayed.close()
+    second.close()
+    kept.close()
+    ok("and they end with their connections",
+       wait_for(lambda: not lbd.get("/v1/status")["draining"], 10))
+
+
+def test_health(lab, lbd):
+    lab.kill_nginx("b2")
+    ok("b2 is seen to be down", lbd.wait_eligible("web", ["b1", "b3"]))
+    before = lbd.backends("web")
+    check("an upgrade with a backend down is done", upgrade(lab, lbd)[0], 0)
+    after = lbd.backends("web")
+    check("the new one knows at once who is up",
+          {n: (b["health"], b["health_reason"], b["eligible"]) for n, b in after.items()},
+          {n: (b["health"], b["health_reason"], b["eligible"]) for n, b in before.items()})
+    check("and nobody is sent to who is down",
+          {request(lab, WEB)[:2] for _ in range(20)} <= {(200, b"b1\n"), (200, b"b3\n")}, True)
+    lab.start_nginx("b2")
+    ok("checks go on: b2 is seen to be up again", lbd.wait_eligible("web", ALL))
+
+
+def test_failures(lab, lbd):
+    """Each leaves the old one serving."""
+    kept = Wrk(lab, f"http://{WEB}/")
+    busy(0.3)
+    pid = lbd.process.pid
+    good = open(lbd.file, encoding="utf-8").read()
+    cases = [
+        ("a program that ends at once", lambda: ["/bin/false"], "ended with status 1"),
+        ("a program that hangs", lambda: [program(lbd, "exec sleep 60\n"), "--timeout", "500ms"],
+         "was not ready within 500 ms"),
+        ("a program that is killed", lambda: [program(lbd, "kill -9 $$\n")], "signal 9"),
+        ("a program that is not there", lambda: ["/nowhere/lbd"], "there is no program"),
+        ("a program that cannot be run", lambda: ["/etc/passwd"], "Permission denied"),
+    ]
+    for name, args, why in cases:
+        status, text = upgrade(lab, lbd, *args())
+        ok(f"{name} is refused with its reason", status != 0 and why in text, f"{status}: {text}")
+    lbd.write_config("services: 7\n")
+    status, text = upgrade(lab, lbd)
+    ok("a configuration that is broken is refused with its place",
+       status == 1 and "lbd.yaml:1:" in text, f"{status}: {text}")
+    lbd.write_config(good)
+    # A configuration that cannot be opened, found after the old one has stopped to write.
+    taken = lab.socket("lb")
+    taken.bind(("10.0.0.101", 99))
+    taken.listen(1)
+    lbd.write_config(good.replace(f"{PROXY}:82", f"{PROXY}:99"))
+    status, text = upgrade(lab, lbd)
+    ok("an address in use is refused with its reason",
+       status == 1 and "cannot bind '10.0.0.101:99'" in text, f"{status}: {text}")
+    taken.close()
+    lbd.write_config(good)
+    check("the same lbd goes on", (lbd.get("/v1/status")["pid"], lbd.get("/v1/upgrade")["state"]),
+          (pid, "failed"))
+    lab.kill_nginx("b3")
+    ok("with its checks", lbd.wait_eligible("web", ["b1", "b2"]))
+    lab.start_nginx("b3")
+    ok("both ways", lbd.wait_eligible("web", ALL))
+    check("and its configuration can be changed", lbd.api("POST", "/v1/config/reload")[0], 200)
+    done, failed, text = kept.stop()
+    ok("not one request failed", failed == 0 and done > 100, text)
+    check("then an upgrade is done", upgrade(lab, lbd)[0], 0)
+
+
+def test_replaced_file(lab, lbd):
+    """As a package does it: another file under the same name."""
+    status, text = lbd.api("POST", "/v1/upgrade", {"program": "lbd"})
+    check("a program without a path is refused", (status, text["error"]["field"]),
+          (400, "program"))
+    status, text = lbd.api("POST", "/v1/upgrade", {"timeout": "soon"})
+    check("a timeout that is none is refused", (status, text["error"]["field"]), (400, "timeout"))
+    copy = f"{lbd.directory}/lbd"
+    shutil.copy(lbd.program, copy)
+    check("an upgrade to another file is done", upgrade(lab, lbd, copy)[0], 0)
+    shutil.copy(copy, f"{copy}.new")
+    os.rename(f"{copy}.new", copy)
+    ok("the file it runs is deleted",
+       os.readlink(f"/proc/{lbd.process.pid}/exe").endswith(" (deleted)"))
+    check("an upgrade takes the new one", upgrade(lab, lbd)[0], 0)
+    check("by its name", os.readlink(f"/proc/{lbd.process.pid}/exe"), copy)
+    names = [os.readlink(f"/proc/{lbd.process.pid}/fd/{fd}")
+             for fd in os.listdir(f"/proc/{lbd.process.pid}/fd")]
+    check("upgrade after upgrade leaves no descriptor behind", len(names) < 60, True)
+
+
+def test_proxy():
+    with Lab("xdp") as lab, lab.lbd(services(None)) as lbd:
+        for test in (test_load, test_sessions, test_health, test_failures, test_replaced_file):
+            test(lab, lbd)
+
+
+def test_kernel():
+    """Flows of the kernel path, with its only writer replaced."""
+    with Lab("xdp") as lab, lab.lbd(services("tc")) as lbd:
+        held = [connect(lab, NAT) for _ in range(20)]
+        backends = [ask(sock) for sock in held]
+        kept = Wrk(lab, f"http://{NAT}/", 8)
+        busy(0.3)
+        for count in (1, 2, 3):
+            check(f"upgrade {count} with a kernel path is done", upgrade(lab, lbd)[0], 0)
+            check("flows go on to the backends they had", [ask(sock) for sock in held], backends)
+        lock = f"/run/lbd/{lab.pin_path[1:].replace('-', '%2d').replace('/', '-')}.lock"
+        with open(lock, encoding="ascii") as file:
+            check("the lock names the one that writes", int(file.read()), lbd.process.pid)
+        done, failed, text = kept.stop()
+        ok("not one request through the kernel path failed", failed == 0 and done > 100, text)
+        status, text = upgrade(lab, lbd, "/bin/false")
+        check("what fails leaves it", status, 1)
+        lab.kill_nginx("b1")
+        ok("a backend that goes down after upgrades", lbd.wait_eligible("web", ["b2", "b3"]))
+        check("gets no flow any more",
+              {ask(sock) for sock in [connect(lab, NAT) for _ in range(10)]} <= {"b2", "b3"}, True)
+        for sock in held:
+            sock.close()
+        at_most("drift of the counts", abs(lbd.api("POST", "/v1/audit")[1]["drift"]), 0)
+        before = lbd.process
+        began = time.monotonic()
+        lbd.kill()
+        lbd.start()
+        at_most("after kill -9 a new one starts as ever, in seconds", time.monotonic() - began, 5)
+        ok("another process", lbd.process.pid != before.pid)
+
+
+if __name__ == "__main__":
+    main(test_proxy, test_kernel)
