@@ -28,6 +28,8 @@ bool load_less(const struct view_member *a, const struct view_member *b);
 
 /* A table that lists every member once, in order. */
 uint32_t table_of_members(const struct view *view, uint32_t size, uint16_t *slots);
+/* Members as often as their weight says, evenly spread; 0 when memory ran out. */
+uint32_t weighted_table(const struct view *view, uint32_t size, uint16_t *slots);
 /* The member in the slot of a hash: as bpf/choose.h finds it, the table spread over all hashes. */
 static inline uint32_t slot_of(const struct balancer *balancer, uint64_t hash)
 {

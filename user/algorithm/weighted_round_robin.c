@@ -127,7 +127,7 @@ static uint32_t length_for(const struct view *view)
 	return sum < LB_MAX_TABLE ? sum : LB_MAX_TABLE;
 }
 
-static uint32_t table(const struct view *view, uint32_t size, uint16_t *slots)
+uint32_t weighted_table(const struct view *view, uint32_t size, uint16_t *slots)
 {
 	struct schedule schedule = {.length = length_for(view)};
 	uint32_t *shares = calloc(view->count, sizeof(*shares));
@@ -157,6 +157,6 @@ fail:
 const struct algorithm_ops weighted_round_robin_ops = {
 	.name = "weighted-round-robin",
 	.choice = LB_CHOICE_TABLE_NEXT,
-	.table = table,
+	.table = weighted_table,
 	.pick = turn_pick,
 };

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "daemon/api.h"
+#include "pool/ramp.h"
 
 #define WHY_LINE 160
 
@@ -67,6 +68,14 @@ static json_t *counts_json(struct pool_entry *entry, const struct backend *backe
 			 (json_int_t)(latency ? latency : syn));
 }
 
+/* A whole number but while it starts slowly. */
+static json_t *weight_json(const struct backend *backend, bool eligible)
+{
+	if (!eligible || backend->ramp == RAMP_STEPS)
+		return json_integer(eligible ? backend->spec.weight : 0);
+	return json_real((double)(backend->spec.weight * backend->ramp * 100 / RAMP_STEPS) / 100);
+}
+
 json_t *api_backend_json(struct pool_entry *entry, struct backend *backend)
 {
 	bool eligible = backend_eligible(entry->pool, backend);
@@ -76,16 +85,19 @@ json_t *api_backend_json(struct pool_entry *entry, struct backend *backend)
 	json_t *counts = counts_json(entry, backend);
 
 	check_info(backend, &info);
-	json = json_pack("{s:s,s:s,s:s,s:i,s:i,s:s,s:s,s:s,s:b,s:I}", "name", backend->spec.name,
+	json = json_pack("{s:s,s:s,s:s,s:i,s:o,s:s,s:s,s:s,s:b,s:I}", "name", backend->spec.name,
 			 "address", addr_format(&backend->spec.addr, addr), "pool",
 			 pool_spec(entry->pool)->name, "weight", (int)backend->spec.weight,
-			 "effective_weight", eligible ? (int)backend->spec.weight : 0, "admin",
+			 "effective_weight", weight_json(backend, eligible), "admin",
 			 strtable_name(&admin_names, (int)backend->spec.admin), "health",
 			 strtable_name(&backend_health_names, (int)backend->health),
 			 "health_reason", backend->health_reason ? backend->health_reason : "",
 			 "eligible", (int)eligible, "checked_at", (json_int_t)info.probed_wall_ms);
 	(void)json_object_update(json, counts);
 	json_decref(counts);
+	if (backend->spec.max_connections)
+		(void)json_object_set_new(json, "max_connections",
+					  json_integer(backend->spec.max_connections));
 	return json;
 }
 
@@ -209,6 +221,15 @@ static void why_checks(json_t *lines, const struct backend *backend, const struc
 	line(lines, "next probe: in %u ms (every %u ms now)", info.next_in_ms, info.delay_ms);
 }
 
+static void why_weight(json_t *lines, const struct backend *backend, bool eligible)
+{
+	if (eligible && backend->ramp < RAMP_STEPS)
+		line(lines, "effective weight: %u of %u sixteenths: it starts slowly",
+		     backend->spec.weight * backend->ramp, backend->spec.weight * RAMP_STEPS);
+	else
+		line(lines, "effective weight: %u", eligible ? backend->spec.weight : 0);
+}
+
 void api_backend_why(void *ctx, const struct control_request *request, struct control_reply *reply)
 {
 	struct found found;
@@ -225,6 +246,6 @@ void api_backend_why(void *ctx, const struct control_request *request, struct co
 	backend_explain(found.entry->pool, found.backend, reason, sizeof(reason));
 	line(lines, "because: %s", reason);
 	why_checks(lines, found.backend, &found.entry->health);
-	line(lines, "effective weight: %u", eligible ? found.backend->spec.weight : 0);
+	why_weight(lines, found.backend, eligible);
 	reply->body = json_pack("{s:b,s:o}", "eligible", (int)eligible, "lines", lines);
 }

@@ -39,6 +39,42 @@ static json_t *health_json(const struct health_spec *health)
 	return json;
 }
 
+static json_t *retries_json(const struct retry_spec *retries)
+{
+	json_t *on = json_array();
+
+	for (int i = 0; i < retry_on_names.count; i++) {
+		if (retries->on & 1U << i)
+			(void)json_array_append_new(on,
+						    json_string(strtable_name(&retry_on_names, i)));
+	}
+	return json_pack("{s:i,s:o}", "attempts", (int)retries->attempts, "on", on);
+}
+
+/* What limits the pool, and how many wait for it. */
+static void add_overload(json_t *json, const struct pool_entry *entry)
+{
+	const struct pool_spec *spec = pool_spec(entry->pool);
+	const struct proxy *proxy = entry->lb->proxy;
+
+	(void)json_object_set_new(json, "queue",
+				  json_pack("{s:i,s:i}", "size", (int)spec->queue.size,
+					    "timeout_ms", (int)spec->queue.timeout_ms));
+	(void)json_object_set_new(json, "queued",
+				  json_integer(proxy ? proxy_queued(proxy, entry->id) : 0));
+	(void)json_object_set_new(json, "retries", retries_json(&spec->retries));
+	if (spec->max_connections)
+		(void)json_object_set_new(json, "max_connections",
+					  json_integer(spec->max_connections));
+	if (spec->slow_start_ms)
+		(void)json_object_set_new(json, "slow_start_ms", json_integer(spec->slow_start_ms));
+	if (spec->passive.failures)
+		(void)json_object_set_new(json, "passive",
+					  json_pack("{s:i,s:i}", "failures",
+						    (int)spec->passive.failures, "window_ms",
+						    (int)spec->passive.window_ms));
+}
+
 json_t *api_pool_json(struct pool_entry *entry)
 {
 	const struct pool_spec *spec = pool_spec(entry->pool);
@@ -52,6 +88,7 @@ json_t *api_pool_json(struct pool_entry *entry)
 			 spec->start_up ? "up" : "check", "when_all_down",
 			 strtable_name(&when_all_down_names, (int)spec->when_all_down), "eligible",
 			 (int)pool_eligible(entry->pool)->count, "backends", backends);
+	add_overload(json, entry);
 	if (spec->table_size)
 		(void)json_object_set_new(json, "table_size", json_integer(spec->table_size));
 	if (entry->shared)

@@ -9,6 +9,7 @@
 #include "daemon/forget.h"
 #include "daemon/inherit.h"
 #include "daemon/refresh.h"
+#include "daemon/slow_start.h"
 #include "daemon/upgrade.h"
 
 static bool in_proxy(const struct service_spec *service)
@@ -259,6 +260,7 @@ int open_services(struct load_balancer *lb, struct error *err)
 
 	timer_stop(lb->loop, &lb->opening);
 	lb->open = true;
+	slow_start_begin(lb);
 	r = refresh_now(lb, err);
 	if (r == 0)
 		forget_services(lb);

@@ -12,6 +12,7 @@
 #include "daemon/inherit.h"
 #include "daemon/project.h"
 #include "daemon/refresh.h"
+#include "daemon/slow_start.h"
 
 static const enum backend_health health_of_status[] = {
 	[HEALTH_IS_UNKNOWN] = HEALTH_UNKNOWN,
@@ -51,6 +52,7 @@ void shared_balancer_put(struct shared_balancer *shared)
 	if (!shared || --shared->refs > 0)
 		return;
 	balancer_free(shared->balancer);
+	view_put(shared->draining);
 	free(shared);
 }
 
@@ -244,6 +246,7 @@ static void on_change(void *ctx, struct pool *pool)
 	(void)pool;
 	entry->stale = true;
 	refresh_soon(entry->lb);
+	slow_start_watch(entry->lb);
 }
 
 static int entry_new(struct load_balancer *lb, const struct config_pool *spec,
@@ -263,6 +266,8 @@ static int entry_new(struct load_balancer *lb, const struct config_pool *spec,
 				 spec->pool.name);
 	}
 	pool_on_change(entry->pool, on_change, entry);
+	if (lb->open)
+		pool_start_slowly(entry->pool);
 	list_append(&lb->pools, &entry->node);
 	*ret_entry = entry;
 	return 0;
@@ -321,10 +326,11 @@ int entry_rebalance(struct pool_entry *entry, uint32_t steps)
 	if (!shared)
 		return -ENOMEM;
 	shared->refs = 1;
+	shared->draining = view_get(pool_draining(entry->pool));
 	r = balancer_new_sized(spec->algorithm, pool_eligible(entry->pool), size, previous,
 			       &shared->balancer);
 	if (r < 0) {
-		free(shared);
+		shared_balancer_put(shared);
 		return r;
 	}
 	shared_balancer_put(entry->shared);

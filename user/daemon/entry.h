@@ -15,6 +15,7 @@
 /* Counted, because snapshots of several epochs share one; only the control thread counts. */
 struct shared_balancer {
 	struct balancer *balancer;
+	struct view *draining;
 	unsigned refs;
 };
 

@@ -16,6 +16,7 @@
 #include "daemon/reload.h"
 #include "daemon/rows.h"
 #include "daemon/service_counts.h"
+#include "daemon/slow_start.h"
 #include "daemon/upgrade.h"
 
 #define START_TIMEOUT_MS 2000 /* services open after this, whatever checks know */
@@ -184,6 +185,7 @@ int load_balancer_start(struct load_balancer *lb, struct error *err)
 	timer_init(&lb->opening, on_opening);
 	timer_init(&lb->refresh, on_refresh);
 	timer_init(&lb->heartbeat, on_heartbeat);
+	slow_start_init(lb);
 	lb->started_ms = clock_ms();
 	lb->counts = calloc(1, sizeof(*lb->counts));
 	r = inherit_open(lb, err);
@@ -261,6 +263,7 @@ void load_balancer_fini(struct load_balancer *lb)
 	timer_stop(lb->loop, &lb->opening);
 	timer_stop(lb->loop, &lb->refresh);
 	timer_stop(lb->loop, &lb->heartbeat);
+	slow_start_fini(lb);
 	registry_free(lb->registry);
 	if (lb->dataplane && lb->watch.on_ready)
 		loop_remove(lb->loop, &lb->watch);

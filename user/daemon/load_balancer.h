@@ -63,6 +63,7 @@ struct load_balancer {
 	struct timer opening;
 	struct timer refresh;
 	struct timer heartbeat;
+	struct timer climb; /* see slow_start.h */
 	struct events events;
 	struct source watch; /* link, route and neighbour changes */
 };

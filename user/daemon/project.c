@@ -154,8 +154,8 @@ static void project_backend(const struct project_pool *from, const struct backen
 	to->id = backend->id;
 	to->addr = backend->spec.addr;
 	to->pool = from->id;
-	to->weight = backend->spec.weight;
 	to->eligible = backend_eligible(from->pool, backend);
+	to->weight = to->eligible ? backend->effective_weight : backend->spec.weight;
 	(void)snprintf(to->name, sizeof(to->name), "%s", backend->spec.name);
 }
 

@@ -209,6 +209,7 @@ static void fill_pools(struct load_balancer *lb, struct snapshot *snapshot,
 		pool->spec = &config_find_pool(lb->config, pool_spec(entry->pool)->name)->pool;
 		pool->id = entry->id;
 		pool->balancer = entry->shared->balancer;
+		pool->draining = entry->shared->draining;
 		entry->shared->refs++;
 		shared[i++] = entry->shared;
 	}

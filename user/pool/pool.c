@@ -8,13 +8,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "pool/ramp.h"
 
 struct pool {
 	struct pool_spec spec;
 	struct registry *registry;
 	struct list backends;
 	uint32_t count;
-	struct view *view; /* never NULL */
+	struct view *view;     /* never NULL */
+	struct view *draining; /* never NULL */
+	bool slowly;	       /* backends that become eligible ramp up */
 	void (*on_change)(void *ctx, struct pool *pool);
 	void *ctx;
 };
@@ -38,6 +41,8 @@ int pool_new(const struct pool_spec *spec, struct registry *registry, struct poo
 	memcpy(pool->spec.name, spec->name, sizeof(pool->spec.name));
 	pool_configure(pool, spec);
 	r = view_new(0, 0, &pool->view);
+	if (r == 0)
+		r = view_new(0, 0, &pool->draining);
 	if (r < 0) {
 		pool_free(pool);
 		return r;
@@ -57,6 +62,7 @@ void pool_free(struct pool *pool)
 		free(backend);
 	}
 	view_put(pool->view);
+	view_put(pool->draining);
 	free(pool);
 }
 
@@ -91,6 +97,11 @@ struct view *pool_eligible(struct pool *pool)
 	return pool->view;
 }
 
+struct view *pool_draining(struct pool *pool)
+{
+	return pool->draining;
+}
+
 /* ---- Eligibility: decided here and nowhere else ------------------------------------------- */
 
 bool backend_eligible(const struct pool *pool, const struct backend *backend)
@@ -110,8 +121,18 @@ static bool healthy(const struct pool *pool, const struct backend *backend)
 	       (backend->health == HEALTH_UNKNOWN && pool->spec.start_up);
 }
 
+static void set_eligible(struct pool *pool, struct backend *backend, bool eligible)
+{
+	if (eligible == backend->eligible)
+		return;
+	backend->eligible = eligible;
+	backend->eligible_since_wall_ms = clock_wall_ms();
+	backend->ramp_since_ms =
+		eligible && pool->slowly && pool->spec.slow_start_ms > 0 ? clock_ms() : 0;
+}
+
 /* Every backend's <eligible>; returns how many are. */
-static uint32_t decide(struct pool *pool, uint64_t now_wall_ms)
+static uint32_t decide(struct pool *pool)
 {
 	bool ignore_health = pool->spec.when_all_down == WHEN_ALL_DOWN_ALL;
 	uint32_t count = 0;
@@ -126,31 +147,106 @@ static uint32_t decide(struct pool *pool, uint64_t now_wall_ms)
 		struct backend *backend = backend_of(node);
 		bool eligible = wanted(backend) && (ignore_health || healthy(pool, backend));
 
-		if (eligible != backend->eligible)
-			backend->eligible_since_wall_ms = now_wall_ms;
-		backend->eligible = eligible;
+		set_eligible(pool, backend, eligible);
 		count += eligible;
 	}
 	return count;
 }
 
-static void fill(struct pool *pool, struct view *view)
+/* ---- Slow start ---------------------------------------------------------------------------- */
+
+static void step_up(const struct pool *pool, struct backend *backend)
 {
-	struct view_member *member = view->members;
+	backend->ramp = RAMP_STEPS;
+	if (backend->ramp_since_ms == 0)
+		return;
+	if (pool->spec.slow_start_ms > 0)
+		backend->ramp =
+			ramp_step(clock_ms() - backend->ramp_since_ms, pool->spec.slow_start_ms);
+	if (backend->ramp == RAMP_STEPS)
+		backend->ramp_since_ms = 0;
+}
+
+struct ramps {
+	uint32_t most, least; /* steps */
+	uint32_t max_weight;
+};
+
+static struct ramps step_all(struct pool *pool)
+{
+	struct ramps ramps = {.least = RAMP_STEPS};
 
 	list_for_each (node, &pool->backends) {
-		const struct backend *backend = backend_of(node);
+		struct backend *backend = backend_of(node);
 
 		if (!backend->eligible)
 			continue;
-		member->id = backend->id;
-		member->weight = (uint16_t)backend->spec.weight;
-		member->max_connections = backend->spec.max_connections;
-		member->addr = backend->spec.addr;
-		member->live = backend->live;
-		memcpy(member->name, backend->spec.name, sizeof(member->name));
-		member++;
+		step_up(pool, backend);
+		if (backend->ramp > ramps.most)
+			ramps.most = backend->ramp;
+		if (backend->ramp < ramps.least)
+			ramps.least = backend->ramp;
+		if (backend->spec.weight > ramps.max_weight)
+			ramps.max_weight = backend->spec.weight;
 	}
+	return ramps;
+}
+
+/* What is the same for all is no difference: those that start together have all of their weight. */
+static void weigh(struct pool *pool)
+{
+	struct ramps ramps = step_all(pool);
+	uint32_t scale = ramp_scale(ramps.max_weight);
+
+	list_for_each (node, &pool->backends) {
+		struct backend *backend = backend_of(node);
+
+		if (ramps.least == ramps.most)
+			backend->ramp = RAMP_STEPS;
+		backend->effective_weight = backend->spec.weight;
+		if (ramps.least != ramps.most && backend->eligible)
+			backend->effective_weight =
+				ramp_weight(backend->spec.weight, scale, backend->ramp);
+	}
+}
+
+/* ---- Views --------------------------------------------------------------------------------- */
+
+static void fill(struct view_member *member, const struct backend *backend)
+{
+	member->id = backend->id;
+	member->weight = (uint16_t)backend->effective_weight;
+	member->ramp = (uint16_t)backend->ramp;
+	member->since_ms = backend->draining_since_ms;
+	member->max_connections = backend->spec.max_connections;
+	member->addr = backend->spec.addr;
+	member->live = backend->live;
+	memcpy(member->name, backend->spec.name, sizeof(member->name));
+}
+
+static bool drains(const struct pool *pool, const struct backend *backend)
+{
+	return backend->spec.admin == ADMIN_DRAINING && healthy(pool, backend);
+}
+
+/* The eligible or the draining ones, <count> of them. */
+static int make_view(struct pool *pool, bool draining, uint32_t count, struct view **ret_view)
+{
+	struct view_member *member;
+	struct view *view;
+	int r = view_new(count, pool->count, &view);
+
+	if (r < 0)
+		return r;
+	member = view->members;
+	list_for_each (node, &pool->backends) {
+		const struct backend *backend = backend_of(node);
+
+		if (draining ? drains(pool, backend) : backend->eligible)
+			fill(member++, backend);
+	}
+	*ret_view = view;
+	return 0;
 }
 
 static bool same(const struct view *a, const struct view *b)
@@ -161,30 +257,67 @@ static bool same(const struct view *a, const struct view *b)
 		const struct view_member *x = &a->members[i];
 		const struct view_member *y = &b->members[i];
 
-		if (x->id != y->id || x->weight != y->weight ||
-		    x->max_connections != y->max_connections || strcmp(x->name, y->name) != 0)
+		if (x->id != y->id || x->weight != y->weight || x->ramp != y->ramp ||
+		    x->since_ms != y->since_ms || x->max_connections != y->max_connections ||
+		    strcmp(x->name, y->name) != 0)
 			return false;
 	}
 	return true;
 }
 
+/* True if it differs from the one before. */
+static bool renew(struct pool *pool, bool draining, uint32_t count)
+{
+	struct view **at = draining ? &pool->draining : &pool->view;
+	struct view *view;
+
+	if (make_view(pool, draining, count, &view) < 0) {
+		log_error("cannot renew the view of pool '%s': out of memory", pool->spec.name);
+		return false;
+	}
+	if (same(*at, view)) {
+		view_put(view);
+		return false;
+	}
+	view_put(*at);
+	*at = view;
+	return true;
+}
+
 static void refresh(struct pool *pool)
 {
-	struct view *view;
-	uint32_t count = decide(pool, clock_wall_ms());
+	uint32_t n_eligible = decide(pool);
+	uint32_t n_draining = 0;
+	bool changed;
 
-	if (view_new(count, pool->count, &view) < 0) {
-		log_error("cannot renew the view of pool '%s': out of memory", pool->spec.name);
-		return;
+	weigh(pool);
+	list_for_each (node, &pool->backends)
+		n_draining += drains(pool, backend_of(node));
+	changed = renew(pool, true, n_draining);
+	changed = renew(pool, false, n_eligible) || changed;
+	if (changed)
+		pool->on_change(pool->ctx, pool);
+}
+
+void pool_start_slowly(struct pool *pool)
+{
+	pool->slowly = true;
+}
+
+uint32_t pool_climb_in_ms(struct pool *pool)
+{
+	uint32_t step = pool->spec.slow_start_ms / RAMP_STEPS;
+
+	list_for_each (node, &pool->backends) {
+		if (backend_of(node)->ramp_since_ms != 0)
+			return step > RAMP_LEAST_MS ? step : RAMP_LEAST_MS;
 	}
-	fill(pool, view);
-	if (same(pool->view, view)) {
-		view_put(view);
-		return;
-	}
-	view_put(pool->view);
-	pool->view = view;
-	pool->on_change(pool->ctx, pool);
+	return 0;
+}
+
+void pool_climb(struct pool *pool)
+{
+	refresh(pool);
 }
 
 /* ---- Changes ------------------------------------------------------------------------------- */
@@ -197,7 +330,7 @@ void pool_configure(struct pool *pool, const struct pool_spec *spec)
 	own.backends = NULL;
 	own.n_backends = 0;
 	pool->spec = own;
-	if (pool->view)
+	if (pool->draining)
 		refresh(pool);
 }
 
@@ -263,6 +396,7 @@ static struct backend *backend_new(const struct backend_spec *spec)
 	backend->health_reason = "not_checked";
 	backend->changed_wall_ms = clock_wall_ms();
 	backend->eligible_since_wall_ms = backend->changed_wall_ms;
+	backend->draining_since_ms = spec->admin == ADMIN_DRAINING ? clock_ms() : 0;
 	list_init(&backend->node);
 	return backend;
 }
@@ -305,6 +439,7 @@ void pool_set(struct pool *pool, struct backend *backend, const struct backend_s
 	if (backend->spec.admin != spec->admin) {
 		backend->spec.admin = spec->admin;
 		backend->changed_wall_ms = clock_wall_ms();
+		backend->draining_since_ms = spec->admin == ADMIN_DRAINING ? clock_ms() : 0;
 	}
 	refresh(pool);
 }

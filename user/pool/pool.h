@@ -35,6 +35,10 @@ struct backend {
 	enum backend_health health;
 	const char *health_reason;	 /* constant word */
 	bool eligible;			 /* as pool decided it last; read backend_eligible */
+	uint64_t ramp_since_ms;		 /* monotonic: slow start; 0: it has its weight */
+	uint32_t ramp;			 /* 1..RAMP_STEPS */
+	uint32_t effective_weight;	 /* as the view has it; of no meaning if not eligible */
+	uint64_t draining_since_ms;	 /* monotonic */
 	uint64_t changed_wall_ms;	 /* last change of health or administrative state */
 	uint64_t eligible_since_wall_ms; /* ... of eligibility */
 	struct health_change history[BACKEND_HISTORY]; /* ring */
@@ -76,6 +80,15 @@ struct backend *backend_of(struct list *node);
 uint32_t pool_count(const struct pool *pool);
 /* The eligible ones: the current view, borrowed until the next change (view_get to keep it). */
 struct view *pool_eligible(struct pool *pool);
+/* Those that are draining and healthy, likewise: for clients that belong to one of them. */
+struct view *pool_draining(struct pool *pool);
+
+/* From now on backends that become eligible start slowly, if the pool is configured so: not while
+ * lbd itself starts. */
+void pool_start_slowly(struct pool *pool);
+/* How long until a weight may rise, 0: none will. pool_climb() makes the view of it. */
+uint32_t pool_climb_in_ms(struct pool *pool);
+void pool_climb(struct pool *pool);
 bool backend_eligible(const struct pool *pool, const struct backend *backend);
 /* Why it is not, in words ("draining", "weight is 0", "down: connect_refused"); "eligible". */
 void backend_explain(const struct pool *pool, const struct backend *backend, char *text,

@@ -19,6 +19,8 @@
 struct view_member {
 	uint16_t id;
 	uint16_t weight;	  /* effective, 1..BACKEND_MAX_WEIGHT */
+	uint16_t ramp;		  /* 1..RAMP_STEPS of its own weight: slow start */
+	uint64_t since_ms;	  /* monotonic: when it began to drain, if this is a view of such */
 	uint32_t max_connections; /* of the proxy path; 0: any number */
 	struct addr addr;
 	struct lb_live *live;

@@ -22,6 +22,9 @@ struct snapshot_pool {
 	const struct pool_spec *spec; /* of the configuration; without its backends */
 	uint32_t id;		      /* stable while the pool's name exists */
 	struct balancer *balancer;    /* over the eligible backends */
+	/* Healthy ones that drain, each since since_ms (monotonic): for clients that belong to one,
+	 * until the service's drain time-out. NULL: none */
+	struct view *draining;
 };
 
 struct snapshot_service {
