@@ -120,3 +120,13 @@ const struct http_header *http_find(const struct http_head *head, enum http_head
 	}
 	return NULL;
 }
+
+const char *http_second(const struct http_head *head, enum http_header_id id)
+{
+	const struct http_header *header = http_find(head, id);
+
+	do {
+		header++;
+	} while (header->id != id);
+	return header->name.ptr;
+}

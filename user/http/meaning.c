@@ -91,7 +91,7 @@ static int read_connection(struct http_input *in, struct http_head *head, struct
 			if (option.len == 0)
 				continue; /* RFC 9110 section 5.6.1 */
 			if (!token_valid(option))
-				return http_refuse(in, 400, "bad_connection", option.ptr);
+				return http_refuse(in, 400, "bad_connection", token_stop(option));
 			apply_option(head, option, options);
 		}
 	}
@@ -125,7 +125,8 @@ static int read_coding(struct http_input *in, struct slice value)
 
 	while (list_next(&rest, &coding)) {
 		if (chunked || !token_valid(coding))
-			return http_refuse(in, 400, "bad_transfer_encoding", coding.ptr);
+			return http_refuse(in, 400, "bad_transfer_encoding",
+					   chunked ? coding.ptr : token_stop(coding));
 		chunked = slice_caseeq(coding, SLICE("chunked"));
 	}
 	if (!slice_caseeq(value, SLICE("chunked")))
@@ -137,12 +138,15 @@ static int read_transfer_encoding(struct http_input *in, struct http_head *head,
 				  const struct http_fields *fields)
 {
 	const struct http_header *te = fields->first[HTTP_H_TRANSFER_ENCODING];
+	const struct http_header *length = fields->first[HTTP_H_CONTENT_LENGTH];
 	int err;
 
-	if (fields->count[HTTP_H_CONTENT_LENGTH] > 0)
-		return http_refuse(in, 400, "length_and_transfer_encoding", te->name.ptr);
+	if (length)
+		return http_refuse(in, 400, "length_and_transfer_encoding",
+				   length > te ? length->name.ptr : te->name.ptr);
 	if (fields->count[HTTP_H_TRANSFER_ENCODING] > 1)
-		return http_refuse(in, 400, "duplicate_transfer_encoding", te->name.ptr);
+		return http_refuse(in, 400, "duplicate_transfer_encoding",
+				   http_second(head, HTTP_H_TRANSFER_ENCODING));
 	if (head->minor == 0) /* RFC 9112 section 6.1: its framing is faulty */
 		return http_refuse(in, 400, "transfer_encoding_in_1_0", te->name.ptr);
 	err = read_coding(in, te->value);
@@ -156,12 +160,16 @@ static int read_content_length(struct http_input *in, struct http_head *head,
 			       const struct http_fields *fields)
 {
 	const struct http_header *field = fields->first[HTTP_H_CONTENT_LENGTH];
+	const char *end = field->value.ptr + field->value.len;
+	const char *stop = byte_run(field->value.ptr, end, BYTE_DIGIT);
 	uint64_t length;
 
 	if (fields->count[HTTP_H_CONTENT_LENGTH] > 1)
-		return http_refuse(in, 400, "duplicate_content_length", field->name.ptr);
+		return http_refuse(in, 400, "duplicate_content_length",
+				   http_second(head, HTTP_H_CONTENT_LENGTH));
 	if (!parse_u64(field->value, &length) || length > INT64_MAX)
-		return http_refuse(in, 400, "bad_content_length", field->value.ptr);
+		return http_refuse(in, 400, "bad_content_length",
+				   stop < end ? stop : field->value.ptr);
 	head->content_length = length;
 	head->framing = HTTP_BODY_LENGTH;
 	return 0;

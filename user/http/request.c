@@ -79,13 +79,14 @@ static int read_method(struct http_input *in, struct http_head *head)
 static int take_absolute(struct http_input *in, struct http_head *head)
 {
 	struct slice rest = {head->target.ptr + 7, head->target.len - 7};
-	const char *path = rest.ptr, *end = rest.ptr + rest.len;
+	const char *path = rest.ptr, *end = rest.ptr + rest.len, *stop;
 
 	while (path < end && *path != '/' && *path != '?')
 		path++;
 	head->authority = (struct slice){rest.ptr, (size_t)(path - rest.ptr)};
-	if (!authority_valid(head->authority))
-		return http_refuse(in, 400, "bad_authority", rest.ptr);
+	stop = authority_stop(head->authority);
+	if (stop)
+		return http_refuse(in, 400, "bad_authority", stop);
 	if (path < end && *path == '?')
 		return http_refuse(in, 400, "bad_target", path);
 	if (path < end)
@@ -137,13 +138,15 @@ static int read_target(struct http_input *in, struct http_head *head)
 static int judge_host(struct http_input *in, struct http_head *head, struct http_fields *fields)
 {
 	struct http_header *host = fields->first[HTTP_H_HOST];
+	const char *stop;
 
 	if (fields->count[HTTP_H_HOST] > 1)
-		return http_refuse(in, 400, "duplicate_host", host->name.ptr);
+		return http_refuse(in, 400, "duplicate_host", http_second(head, HTTP_H_HOST));
 	if (!host)
 		return head->minor == 0 ? 0 : http_refuse(in, 400, "no_host", in->at);
-	if (!authority_valid(host->value))
-		return http_refuse(in, 400, "bad_host", host->value.ptr);
+	stop = authority_stop(host->value);
+	if (stop)
+		return http_refuse(in, 400, "bad_host", stop);
 	if (head->authority.len > 0)
 		host->value = head->authority;
 	else
@@ -160,7 +163,7 @@ static int judge_expect(struct http_input *in, struct http_head *head)
 		if (header->id != HTTP_H_EXPECT || head->minor == 0)
 			continue;
 		if (!slice_caseeq(header->value, SLICE("100-continue")))
-			return http_refuse(in, 417, "unknown_expectation", header->name.ptr);
+			return http_refuse(in, 417, "unknown_expectation", header->value.ptr);
 		head->expect_continue =
 			head->framing == HTTP_BODY_CHUNKED || head->content_length > 0;
 	}

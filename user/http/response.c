@@ -40,9 +40,15 @@ static int read_reason(struct http_input *in, struct http_head *head)
 	return http_read_crlf(in, "bad_status_line");
 }
 
-/* RFC 9112 section 6.3, items 1, 2 and 8. */
+/*
+ * RFC 9112 section 6.3, items 1, 2 and 8. A 204 that speaks of a body (RFC 9110 section 8.6: it
+ * must not) may send one after all: it would be read as the next response, which is for somebody
+ * else.
+ */
 static void settle_framing(struct http_head *head, enum http_method method)
 {
+	if (head->status == 204 && (head->framing == HTTP_BODY_CHUNKED || head->content_length > 0))
+		head->keep_alive = false;
 	if (method == HTTP_HEAD || head->status < 200 || head->status == 204 || head->status == 304)
 		head->framing = HTTP_BODY_NONE;
 	else if (head->framing == HTTP_BODY_NONE)

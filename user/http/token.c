@@ -74,8 +74,7 @@ const char *value_run(const char *at, const char *end)
 
 bool token_valid(struct slice text)
 {
-	return text.len > 0 &&
-	       byte_run(text.ptr, text.ptr + text.len, BYTE_TOKEN) == text.ptr + text.len;
+	return text.len > 0 && token_stop(text) == text.ptr + text.len;
 }
 
 static bool is_space(char c)
@@ -108,17 +107,30 @@ bool list_next(struct slice *rest, struct slice *ret_element)
 	return true;
 }
 
-static bool reg_name_valid(struct slice host)
+/* "%" HEXDIG HEXDIG */
+static const char *escape_stop(const char *at, const char *end)
 {
-	for (size_t i = 0; i < host.len; i++) {
-		if (byte_is(host.ptr[i], BYTE_HOST))
-			continue;
-		if (host.ptr[i] != '%' || host.len - i < 3 || !byte_is(host.ptr[i + 1], BYTE_HEX) ||
-		    !byte_is(host.ptr[i + 2], BYTE_HEX))
-			return false;
-		i += 2;
+	if (*at != '%')
+		return at;
+	for (int i = 0; i < 2; i++) {
+		at++;
+		if (at == end || !byte_is(*at, BYTE_HEX))
+			return at;
 	}
-	return host.len > 0;
+	return NULL;
+}
+
+static const char *reg_name_stop(struct slice host)
+{
+	const char *at = host.ptr, *end = host.ptr + host.len, *stop;
+
+	while ((at = byte_run(at, end, BYTE_HOST)) < end) {
+		stop = escape_stop(at, end);
+		if (stop)
+			return stop;
+		at += 3;
+	}
+	return host.len > 0 ? NULL : at;
 }
 
 static bool ipv6_valid(struct slice text)
@@ -134,36 +146,53 @@ static bool ipv6_valid(struct slice text)
 }
 
 /* ":" [port]; an empty port means the default one, RFC 3986 section 3.2.3. */
-static bool port_valid(struct slice text)
+static const char *port_stop(struct slice text)
 {
+	const char *digits = text.ptr + 1, *end = text.ptr + text.len, *stop;
 	uint64_t port;
 
 	if (text.len == 0)
-		return true;
+		return NULL;
 	if (text.ptr[0] != ':')
-		return false;
+		return text.ptr;
+	stop = byte_run(digits, end, BYTE_DIGIT);
+	if (stop < end)
+		return stop;
 	if (text.len == 1)
-		return true;
-	return text.len <= sizeof(":65535") - 1 &&
-	       parse_u64((struct slice){text.ptr + 1, text.len - 1}, &port) && port <= UINT16_MAX;
+		return NULL;
+	if (text.len > sizeof(":65535") - 1 ||
+	    !parse_u64((struct slice){digits, text.len - 1}, &port) || port > UINT16_MAX)
+		return digits;
+	return NULL;
 }
 
-bool authority_valid(struct slice text)
+/* "[" IPv6address "]", then <ret_rest>. */
+static const char *bracket_stop(struct slice text, struct slice *ret_rest)
 {
-	const char *stop;
+	const char *end = memchr(text.ptr, ']', text.len);
+
+	if (!end)
+		return text.ptr + text.len;
+	if (!ipv6_valid((struct slice){text.ptr + 1, (size_t)(end - text.ptr - 1)}))
+		return text.ptr + 1;
+	*ret_rest = (struct slice){end + 1, (size_t)(text.ptr + text.len - end - 1)};
+	return NULL;
+}
+
+const char *authority_stop(struct slice text)
+{
+	const char *colon, *stop;
+	struct slice rest = {0};
 	size_t host;
 
 	if (text.len == 0)
-		return false;
-	stop = memchr(text.ptr, text.ptr[0] == '[' ? ']' : ':', text.len);
+		return text.ptr;
 	if (text.ptr[0] == '[') {
-		host = stop ? (size_t)(stop - text.ptr) + 1 : 0;
-		if (host < 2 || !ipv6_valid((struct slice){text.ptr + 1, host - 2}))
-			return false;
-	} else {
-		host = stop ? (size_t)(stop - text.ptr) : text.len;
-		if (!reg_name_valid((struct slice){text.ptr, host}))
-			return false;
+		stop = bracket_stop(text, &rest);
+		return stop ? stop : port_stop(rest);
 	}
-	return port_valid((struct slice){text.ptr + host, text.len - host});
+	colon = memchr(text.ptr, ':', text.len);
+	host = colon ? (size_t)(colon - text.ptr) : text.len;
+	stop = reg_name_stop((struct slice){text.ptr, host});
+	return stop ? stop : port_stop((struct slice){text.ptr + host, text.len - host});
 }

@@ -40,11 +40,18 @@ static inline const char *byte_run(const char *at, const char *end, enum byte_cl
 /* The same for BYTE_VALUE, eight bytes at a time. */
 const char *value_run(const char *at, const char *end);
 
+/* The first byte that is no tchar, or the end. */
+static inline const char *token_stop(struct slice text)
+{
+	return byte_run(text.ptr, text.ptr + text.len, BYTE_TOKEN);
+}
+
 bool token_valid(struct slice text);	    /* 1*tchar */
 struct slice slice_trim(struct slice text); /* without SP and HTAB at both ends */
 /* Cuts the next element of a comma list off <rest>, trimmed, maybe empty; false at the end. */
 bool list_next(struct slice *rest, struct slice *ret_element);
-/* host [":" port] of RFC 9110 section 7.2, never empty. */
-bool authority_valid(struct slice text);
+/* NULL for host [":" port] of RFC 9110 section 7.2, never empty; else where it stops being that,
+ * which may be its end. */
+const char *authority_stop(struct slice text);
 
 #endif
