@@ -27,9 +27,11 @@ LORIS = b"ET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 4096
 
 
 def begin(kind):
-    sock = socket.create_connection(ADDRESS, 10)
+    sock = socket.socket()
+    sock.settimeout(10)
     if kind == "reader":  # or the kernel would read for us
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(ADDRESS)
     sock.sendall(HEADS[kind])
     return sock
 

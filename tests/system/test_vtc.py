@@ -131,7 +131,7 @@ def full_queue():
 def perform(script, lab, lbd):
     macros = [f"-Dlbd={LBD}", *(f"-D{name}={address}" for name, address in SERVERS.items()),
               f"-Dsock={lbd.socket}", f"-Dpid={lbd.process.pid}", f"-Dconfig={lbd.file}",
-              f"-Dclient={HERE}/vtc/client.py {LBD}",
+              f"-Dclient={HERE}/vtc/client.py {LBD} {lbd.socket}",
               f"-Dlbadm={BUILD}/lbadm --socket {lbd.socket}"]
     done = lab.run("client", "varnishtest", "-v", "-t", str(20 * SLOW), *macros,
                    path_of(script.name))

@@ -435,6 +435,46 @@ static uint32_t patience_ms(const struct timeouts_spec *timeouts, enum exchange_
 	}
 }
 
+/* Whom we wait for to take what is in our wire; NULL: we wait for something else. */
+static const struct channel *taker(const struct exchange *x, enum exchange_wait wait)
+{
+	if (wait == WAIT_CLIENT_READ)
+		return &x->client->channel;
+	if (wait == WAIT_RESPONSE_HEAD && !channel_flushed(&x->upstream->channel))
+		return &x->upstream->channel;
+	return NULL;
+}
+
+static void begin_patience(struct exchange *x)
+{
+	uint32_t ms = patience_ms(&x->timeouts, x->wait);
+
+	timer_start(x->worker->loop, &x->timer, taker(x, x->wait) ? (ms + 1) / 2 : ms);
+}
+
+/*
+ * The kernel says that a socket can be written when a third of its buffer is free (sock_def_write_
+ * space and sk_stream_is_writeable in Linux), which a peer that reads steadily, but slowly, may
+ * need minutes for. So the time is halved, and after each half the kernel is asked what the peer
+ * has taken: it is given up after a whole time without a write, if it took nothing in the second
+ * half.
+ */
+static bool still_taking(struct exchange *x)
+{
+	const struct channel *to = taker(x, x->wait);
+	uint64_t before = x->taken;
+	bool looked = x->looked;
+
+	if (!to)
+		return false;
+	x->taken = to->sent - transport_unacked(&to->transport);
+	x->looked = true;
+	if (looked && x->taken == before)
+		return false;
+	begin_patience(x);
+	return true;
+}
+
 static void watch(struct exchange *x, uint64_t progress)
 {
 	enum exchange_wait wait = waits_for(x);
@@ -444,7 +484,8 @@ static void watch(struct exchange *x, uint64_t progress)
 	if (wait == x->wait && progress == 0)
 		return;
 	x->wait = wait;
-	timer_start(x->worker->loop, &x->timer, patience_ms(&x->timeouts, wait));
+	x->looked = false;
+	begin_patience(x);
 }
 
 /* Ends: every turn of it moves the state on, and tries are bounded. */
@@ -500,6 +541,8 @@ static enum flow timed_out(struct exchange *x)
 		attempt_failed(x, "body_timeout");
 		return cut(x, x->why);
 	case WAIT_CLIENT_READ:
+		/* Or the kernel would keep what it did not take, while it answers probes. */
+		transport_reset(&x->client->channel.transport);
 		return cut(x, "client_read_timeout");
 	default:
 		return cut(x, "tunnel_timeout");
@@ -510,6 +553,6 @@ static void on_timer(struct timer *timer)
 {
 	struct exchange *x = container_of(timer, struct exchange, timer);
 
-	if (timed_out(x) == FLOW_AGAIN)
+	if (!still_taking(x) && timed_out(x) == FLOW_AGAIN)
 		run(x);
 }

@@ -61,6 +61,8 @@ enum exchange_wait {
 struct exchange {
 	enum exchange_state state;
 	enum exchange_wait wait;
+	uint64_t taken; /* by the peer that we wait for to take more, at the timer's last look */
+	bool looked;	/* there was one */
 	struct worker *worker;
 	struct client *client;
 	/* The request, filled by the client. */

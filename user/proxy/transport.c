@@ -2,6 +2,8 @@
 #include "proxy/transport.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -92,6 +94,13 @@ void transport_shutdown(struct transport *transport)
 {
 	if (transport->source.fd >= 0)
 		shutdown(transport->source.fd, SHUT_WR);
+}
+
+uint32_t transport_unacked(const struct transport *transport)
+{
+	int unacked = 0;
+
+	return ioctl(transport->source.fd, SIOCOUTQ, &unacked) < 0 ? 0 : (uint32_t)unacked;
 }
 
 bool transport_quiet(const struct transport *transport)

@@ -49,6 +49,8 @@ static inline bool transport_hung_up(const struct transport *transport)
 
 /* The peer has not only closed its half but reset the connection. Tells it once. */
 bool transport_broken(const struct transport *transport);
+/* Written bytes that the peer has not acknowledged: what a slow one has yet to take. */
+uint32_t transport_unacked(const struct transport *transport);
 /* Asks the kernel whether an idle connection still is one: nothing to read, not closed. */
 bool transport_quiet(const struct transport *transport);
 
