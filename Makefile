@@ -37,7 +37,7 @@ ARCHIVES := $(foreach room,$(ROOMS),$(B)/lib/$(room).a)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo test test-unit test-bpf test-system test-kernel soak bench lint fmt fmt-check layers install clean help bootstrap
+.PHONY: all demo test test-unit fuzz test-bpf test-system test-kernel soak bench lint fmt fmt-check layers install clean help bootstrap
 
 all: $(B)/lbd $(B)/lbadm ## build lbd, lbadm and the BPF objects
 
@@ -102,14 +102,51 @@ $(foreach room,$(ROOMS),$(eval $(call unit_rule,$(room))))
 $(BPF_TESTS): $(B)/bpf/%: $(B)/obj/tests/bpf/%.o $(BPF_TEST_HELPERS) $(B)/lib/base.a
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $(filter %.o %.a,$^) -lcmocka $(LDLIBS)
 
+# ---- Fuzzing: tests/fuzz. The same checks run over the corpora in every make test. -----------
+
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_CHECKS := $(filter-out tests/fuzz/fuzz_% tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
+FUZZ_SOURCES := $(FUZZ_CHECKS) $(wildcard user/base/*.c user/http/*.c) user/proxy/proxy_protocol.c
+LLHTTP := $(foreach part,llhttp api http,/usr/share/llhttp/$(part).c)
+LLHTTP_CFLAGS := -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp
+FUZZ_CFLAGS := -std=gnu17 -D_GNU_SOURCE -Iuser -Iinclude $(LLHTTP_CFLAGS) -O1 -g \
+	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+LBD_FUZZ_SECONDS ?= 60
+
+# The oracle's sources come with a package; they are not held to our warnings.
+$(B)/obj/llhttp/%.o: /usr/share/llhttp/%.c
+	$(call say,CC,$<)mkdir -p $(@D) && $(CC) -O2 $(LLHTTP_CFLAGS) -c -o $@ $<
+$(B)/obj/tests/fuzz/%.o: ALL_CFLAGS += $(LLHTTP_CFLAGS)
+
+$(B)/fuzz/replay: $(B)/obj/tests/fuzz/replay.o $(patsubst %.c,$(B)/obj/%.o,$(FUZZ_CHECKS)) \
+		$(patsubst /usr/share/%.c,$(B)/obj/%.o,$(LLHTTP)) $(foreach r,proxy http base,$(B)/lib/$(r).a)
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
+
+$(B)/fuzz/obj/%.o: %.c
+	$(call say,FUZZ,$<)mkdir -p $(@D) && $(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/fuzz/obj/llhttp/%.o: /usr/share/llhttp/%.c
+	$(call say,CC,$<)mkdir -p $(@D) && $(CLANG) -O2 $(LLHTTP_CFLAGS) -c -o $@ $<
+$(B)/fuzz/fuzz_%: $(B)/fuzz/obj/tests/fuzz/fuzz_%.o $(patsubst %.c,$(B)/fuzz/obj/%.o,$(FUZZ_SOURCES)) \
+		$(patsubst /usr/share/%.c,$(B)/fuzz/obj/%.o,$(LLHTTP))
+	$(call say,LD,$@)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^ -lxxhash -pthread
+
+# What is found goes below $(B)/fuzz/, the corpora of the sources are only read.
+fuzz: $(patsubst %,$(B)/fuzz/fuzz_%,$(FUZZ_TARGETS)) ## make bytes up, LBD_FUZZ_SECONDS (60) for each parser
+	$(Q)for target in $(FUZZ_TARGETS); do \
+		mkdir -p $(B)/fuzz/new/$$target || exit 1; \
+		$(B)/fuzz/fuzz_$$target -max_total_time=$(LBD_FUZZ_SECONDS) -max_len=20000 -timeout=10 \
+			-print_final_stats=1 -artifact_prefix=$(B)/fuzz/$$target- \
+			-dict=tests/fuzz/words.dict $(B)/fuzz/new/$$target tests/fuzz/corpus/$$target || exit 1; \
+	done
+
 test: bootstrap ## everything but the long runs; last line "N passed, N failed"
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) test-run
 
 .PHONY: test-run
-test-run: all $(UNIT_TESTS) $(BPF_TESTS)
-	$(Q)LBD_BUILD=$(B) tests/run -j $$(nproc) $(if $(T),-k '$(T)') $(UNIT_TESTS) $(BPF_TESTS) $(SYSTEM_TESTS)
+test-run: all $(UNIT_TESTS) $(B)/fuzz/replay $(BPF_TESTS)
+	$(Q)LBD_BUILD=$(B) tests/run -j $$(nproc) $(if $(T),-k '$(T)') $(UNIT_TESTS) $(B)/fuzz/replay $(BPF_TESTS) $(SYSTEM_TESTS)
 
-test-unit: $(UNIT_TESTS) ## pure logic
+test-unit: $(UNIT_TESTS) $(B)/fuzz/replay ## pure logic
 	$(Q)tests/run $(if $(T),-k '$(T)') $^
 
 test-bpf: $(BPF_TESTS) ## every packet rule, by BPF_PROG_TEST_RUN (root)

@@ -112,11 +112,19 @@ static bool routes_equal(const struct service_spec *a, const struct service_spec
 	return true;
 }
 
+static bool proxy_protocol_equal(const struct proxy_protocol_spec *a,
+				 const struct proxy_protocol_spec *b)
+{
+	return a->accept == b->accept && a->send == b->send;
+}
+
 bool service_spec_equal(const struct service_spec *a, const struct service_spec *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->protocol == b->protocol && a->path == b->path &&
 	       a->forward == b->forward && a->enabled == b->enabled &&
 	       addrs_equal(a->listen, a->n_listen, b->listen, b->n_listen) &&
 	       addrs_equal(a->snat, a->n_snat, b->snat, b->n_snat) && routes_equal(a, b) &&
-	       timeouts_equal(&a->timeouts, &b->timeouts) && protection_equal(a, b);
+	       timeouts_equal(&a->timeouts, &b->timeouts) &&
+	       proxy_protocol_equal(&a->proxy_protocol, &b->proxy_protocol) &&
+	       protection_equal(a, b);
 }

@@ -132,7 +132,7 @@ static const struct key service_keys[] = {
 	{"allow", KEY_OBJECT, 0, 0, 0, NULL, read_allow},
 	{"deny", KEY_OBJECT, 0, 0, 0, NULL, read_deny},
 	{"rate", KEY_OBJECT, FIELD(rate), 0, 0, NULL, read_rate},
-	{"proxy-protocol", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"proxy-protocol", KEY_OBJECT, FIELD(proxy_protocol), 0, 0, NULL, read_proxy_protocol},
 	{"trusted-proxies", KEY_LATER, 0, 0, 0, NULL, NULL},
 	{"access-log", KEY_LATER, 0, 0, 0, NULL, NULL},
 	{"sticky", KEY_LATER, 0, 0, 0, NULL, NULL},

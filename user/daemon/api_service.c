@@ -45,6 +45,9 @@ static json_t *numbers_json(struct load_balancer *lb, const struct service_spec 
 	else
 		(void)json_object_set_new(json, "requests",
 					  json_integer((json_int_t)numbers.requests));
+	if (service->proxy_protocol.accept)
+		(void)json_object_set_new(json, "bad_proxy_headers",
+					  json_integer((json_int_t)numbers.bad_headers));
 	return json;
 }
 
@@ -100,6 +103,15 @@ static void add_kernel_keys(json_t *json, const struct service_spec *service)
 	(void)json_object_set_new(json, "rate", rate_json(&service->rate));
 }
 
+static void add_proxy_keys(json_t *json, const struct service_spec *service)
+{
+	const struct proxy_protocol_spec *spec = &service->proxy_protocol;
+
+	(void)json_object_set_new(json, "proxy_protocol",
+				  json_pack("{s:b,s:s}", "accept", (int)spec->accept, "send",
+					    strtable_name(&proxy_protocol_names, (int)spec->send)));
+}
+
 /* The counts of open flows are those of the last walk. */
 static json_t *service_json(struct load_balancer *lb, const struct service_spec *service)
 {
@@ -113,6 +125,8 @@ static json_t *service_json(struct load_balancer *lb, const struct service_spec 
 
 	if (service->path == PATH_KERNEL)
 		add_kernel_keys(json, service);
+	else
+		add_proxy_keys(json, service);
 	(void)json_object_update(json, counts);
 	json_decref(counts);
 	return json;

@@ -44,6 +44,7 @@ static void read_proxy(struct load_balancer *lb, uint32_t id, struct service_num
 	numbers->open = stats.opened - stats.closed;
 	numbers->opened = stats.opened;
 	numbers->requests = stats.requests;
+	numbers->bad_headers = stats.bad_headers;
 	numbers->bytes = stats.bytes_in + stats.bytes_out;
 }
 

@@ -21,8 +21,9 @@ struct service_counts {
 struct service_numbers {
 	uint64_t open;
 	uint64_t opened;
-	uint64_t packets;  /* kernel path */
-	uint64_t requests; /* proxy path */
+	uint64_t packets;     /* kernel path */
+	uint64_t requests;    /* proxy path */
+	uint64_t bad_headers; /* proxy path: refused for their PROXY header */
 	uint64_t bytes;
 	uint32_t rate_cps;
 };

@@ -12,6 +12,26 @@
 
 #define FORMAT_MAX_LEN	 4096 /* of a text with variables */
 #define FORMAT_MAX_PARTS 256
+#define LOG_MAX_LINE	 32768 /* bytes of a line of an access log, its end among them */
+#define LOG_STDERR	 "stderr"
+
+enum access_log_kind {
+	ACCESS_LOG_NONE,
+	ACCESS_LOG_TEXT,
+	ACCESS_LOG_JSON, /* one object a line, every field there is */
+};
+
+/* Both texts are owned by the config. */
+struct access_log_spec {
+	enum access_log_kind kind;
+	char *format; /* of ACCESS_LOG_TEXT */
+	char *file;   /* a path, or LOG_STDERR */
+};
+
+extern const struct strtable access_fields; /* what a format may name */
+extern const char access_log_default[];	    /* the format where none is given */
+
+bool access_log_spec_equal(const struct access_log_spec *a, const struct access_log_spec *b);
 
 /* 0, or -EINVAL and what is wrong: "unknown variable '${clent}', did you mean '${client}'?". */
 int format_check(struct slice text, const struct strtable *names, struct error *err);

@@ -51,7 +51,7 @@ void attempt_end(struct exchange *x, bool keep)
 	attempt_count_bytes(x);
 	if (x->live)
 		live_add(&x->live->proxy_closed, 1);
-	if (x->upstream && keep)
+	if (x->upstream && keep && !x->alone)
 		upstream_release(x->upstream);
 	else
 		upstream_close(x->upstream);
@@ -80,7 +80,7 @@ static bool upstream_for(struct exchange *x, const struct view_member *member, i
 	struct upstream *up = NULL;
 
 	*ret_err = 0;
-	if (!x->fresh)
+	if (!x->fresh && !x->alone)
 		up = upstream_pool_take(pool, member->id, &member->addr, sure);
 	if (!up)
 		*ret_err = upstream_connect(x->worker, member->id, &member->addr, &up);

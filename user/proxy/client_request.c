@@ -6,6 +6,7 @@
 
 #include "net/socket.h"
 #include "proxy/forward.h"
+#include "proxy/greeting.h"
 #include "proxy/redirect.h"
 #include "proxy/route.h"
 #include "proxy/variables.h"
@@ -48,15 +49,24 @@ static int put_head(struct exchange *x, struct asked *asked)
 	struct forward_request forward = {
 		.client = asked->client->session.peer,
 		.upgrade = x->upgrade,
+		.local = asked->client->session.local,
 		.proto = asked->variables.proto,
 	};
+	const struct session *session = &asked->client->session;
+	const struct transport *transport = &asked->client->channel.transport;
+	enum proxy_protocol send = asked->service->spec->proxy_protocol.send;
 	struct http_head *head = asked->head;
 
 	/* Asked only where it is needed: it is a system call. */
-	if (head->minor == 0 && head->authority.len == 0)
-		socket_local(asked->client->channel.transport.source.fd, &forward.local);
+	if (head->minor == 0 && head->authority.len == 0 && forward.local.port == 0)
+		socket_local(transport->source.fd, &forward.local);
 	x->request = buffer_take(&x->worker->buffers);
-	return x->request ? forward_request_put(&forward, head, x->request) : -ENOMEM;
+	if (!x->request)
+		return -ENOMEM;
+	/* In the request's own wire, so that a retry sends it again. */
+	if (send != PROXY_PROTOCOL_NONE && greeting_put(send, session, transport, x->request) < 0)
+		return -EMSGSIZE;
+	return forward_request_put(&forward, head, x->request);
 }
 
 static void fill(struct exchange *x, const struct asked *asked)
@@ -67,6 +77,7 @@ static void fill(struct exchange *x, const struct asked *asked)
 	x->upgrade = upgrade_wanted(asked->head);
 	x->service_id = session->service_id;
 	x->timeouts = asked->rule->timeouts;
+	x->alone = asked->service->spec->proxy_protocol.send != PROXY_PROTOCOL_NONE;
 	x->key.client = session->peer;
 	x->key.hash = XXH64(&session->peer, sizeof(session->peer), session->service_id);
 	body_writer_init(&x->writer, asked->head->framing);

@@ -86,8 +86,9 @@ struct exchange {
 	uint8_t retry_on;      /* bits of enum retry_on */
 	bool waited;	       /* a queue has let it in once */
 	struct waiter *waiter; /* while it is queued */
-	bool fresh;	       /* no idle connection any more: one has failed */
-	bool timed_out;	       /* the last failure was a time-out: 504 */
+	bool alone;	/* the upstream's first bytes name this client: no other may use it */
+	bool fresh;	/* no idle connection any more: one has failed */
+	bool timed_out; /* the last failure was a time-out: 504 */
 	uint32_t n_interim;
 	const char *why; /* the last failure, a constant word */
 	bool deaf;	 /* the backend takes no more of the request */

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "net/socket.h"
+#include "proxy/greeting.h"
 #include "proxy/http1_client.h"
 #include "proxy/relay.h"
 
@@ -16,14 +17,31 @@ int listener_reserve(void)
 	return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+static const struct service_spec *find_service(const struct arrival *arrival)
+{
+	const struct snapshot *snapshot = worker_snapshot(arrival->worker);
+	const struct snapshot_service *service =
+		snapshot ? snapshot_find(snapshot, arrival->service_id) : NULL;
+
+	return service && service->spec->enabled ? service->spec : NULL;
+}
+
+void arrival_serve(const struct arrival *arrival)
+{
+	const struct service_spec *spec = find_service(arrival);
+
+	if (!spec)
+		transport_drop(arrival->fd);
+	else if (spec->protocol == PROTOCOL_HTTP)
+		client_accept(arrival);
+	else
+		relay_accept(arrival);
+}
+
 static void arrive(struct listener *listener, int fd, const struct addr *peer)
 {
-	struct worker *worker = listener->worker;
-	const struct snapshot *snapshot = worker_snapshot(worker);
-	const struct snapshot_service *service =
-		snapshot ? snapshot_find(snapshot, listener->service_id) : NULL;
 	struct arrival arrival = {
-		.worker = worker,
+		.worker = listener->worker,
 		.counts = listener->counts,
 		.listener = listener->serial,
 		.service_id = listener->service_id,
@@ -31,13 +49,12 @@ static void arrive(struct listener *listener, int fd, const struct addr *peer)
 		.peer = *peer,
 		.last = atomic_load_explicit(&listener->last, memory_order_relaxed),
 	};
+	const struct service_spec *spec = find_service(&arrival);
 
-	if (!service || !service->spec->enabled)
-		transport_drop(fd);
-	else if (service->spec->protocol == PROTOCOL_HTTP)
-		client_accept(&arrival);
+	if (spec && spec->proxy_protocol.accept)
+		greeting_accept(&arrival, spec->timeouts.client_header);
 	else
-		relay_accept(&arrival);
+		arrival_serve(&arrival);
 }
 
 static bool out_of_descriptors(int err)

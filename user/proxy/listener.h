@@ -31,6 +31,8 @@ struct listener {
 	struct timer retry; /* after running out of descriptors */
 };
 
+/* Gives a connection, whose PROXY header was read if there is one, to its service's protocol. */
+void arrival_serve(const struct arrival *arrival);
 int listener_reserve(void); /* a descriptor to give up when there are no others */
 /* On its worker's thread; <listener> is filled but for source and retry. */
 void listener_open(struct listener *listener);

@@ -116,6 +116,7 @@ static void add_counts(struct proxy_stats *sum, const struct service_counts *cou
 	sum->bytes_out += count_read(&counts->bytes_out);
 	for (int i = 0; i < 6; i++)
 		sum->status[i] += count_read(&counts->status[i]);
+	sum->bad_headers += count_read(&counts->bad_headers);
 }
 
 static void sum_rows(const struct count_rows *rows, struct proxy_stats *sum)

@@ -55,6 +55,7 @@ struct proxy_stats {		 /* of one service, summed over workers */
 	uint64_t requests;
 	uint64_t bytes_in, bytes_out; /* from and to clients */
 	uint64_t status[6];	      /* [2]: 2xx ... [0]: no status was sent */
+	uint64_t bad_headers; /* connections refused for a wrong, late or missing PROXY header */
 };
 void proxy_stats(struct proxy *proxy, uint32_t service_id, struct proxy_stats *ret_stats);
 

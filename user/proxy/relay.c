@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "net/socket.h"
+#include "proxy/greeting.h"
 #include "proxy/tunnel.h"
 #include "proxy/worker.h"
 
@@ -30,6 +31,7 @@ struct relay {
 	uint32_t n_tried;
 	struct pick_key key;
 	struct timeouts_spec timeouts;
+	enum proxy_protocol send;
 	uint64_t asked_us;
 	struct timer timer;
 	struct deferred freeing;
@@ -106,6 +108,7 @@ static const struct view_member *pick(struct relay *relay)
 	if (!service || service->spec->n_routes == 0)
 		return NULL;
 	relay->timeouts = service->spec->timeouts;
+	relay->send = service->spec->proxy_protocol.send;
 	return balancer_pick(snapshot->pools[service->route_pool[0]].balancer, &relay->key,
 			     relay->tried, relay->n_tried);
 }
@@ -182,6 +185,18 @@ static void on_client(struct source *source)
 		run(relay);
 }
 
+/* Sent with the first bytes of the client, or by itself: the backend may be the one to speak. */
+static int greet(struct relay *relay)
+{
+	struct wire *out;
+
+	if (relay->send == PROXY_PROTOCOL_NONE)
+		return 0;
+	out = channel_out(&relay->backend);
+	return out ? greeting_put(relay->send, &relay->session, &relay->client.transport, out)
+		   : -ENOMEM;
+}
+
 static void connected(struct relay *relay)
 {
 	struct worker *worker = relay->session.worker;
@@ -194,6 +209,10 @@ static void connected(struct relay *relay)
 	relay->state = RELAY_OPEN;
 	live_latency(relay->live, loop_now_us(worker->loop) - relay->asked_us);
 	tunnel_init(&relay->client, &relay->backend);
+	if (greet(relay) < 0) {
+		close_relay(relay, true);
+		return;
+	}
 	timer_start(worker->loop, &relay->timer, relay->timeouts.tunnel);
 	run(relay);
 }

@@ -30,6 +30,7 @@ struct session {
 	uint64_t listener; /* serial of the listener it came through */
 	uint32_t service_id;
 	struct addr peer;
+	struct addr local; /* as arrival.local */
 };
 
 /* How a new connection comes to its protocol: what listener.c knows of it. */
@@ -38,9 +39,10 @@ struct arrival {
 	struct service_counts *counts;
 	uint64_t listener;
 	uint32_t service_id;
-	int fd; /* taken over */
-	struct addr peer;
-	bool last; /* its listener is closing: one request, no keep-alive */
+	int fd;		   /* taken over */
+	struct addr peer;  /* who a PROXY header names, or the other end */
+	struct addr local; /* what it names as the target; port 0: the socket's own address holds */
+	bool last;	   /* its listener is closing: one request, no keep-alive */
 };
 
 static inline void session_init(struct session *session, const struct session_ops *ops,
@@ -53,6 +55,7 @@ static inline void session_init(struct session *session, const struct session_op
 	session->listener = arrival->listener;
 	session->service_id = arrival->service_id;
 	session->peer = arrival->peer;
+	session->local = arrival->local;
 }
 
 #endif

@@ -25,9 +25,16 @@ static const char *const no_flows[] = {
 	[NO_FLOW_PASS] = "pass",
 };
 
+static const char *const proxy_protocols[] = {
+	[PROXY_PROTOCOL_NONE] = "none",
+	[PROXY_PROTOCOL_V1] = "v1",
+	[PROXY_PROTOCOL_V2] = "v2",
+};
+
 const struct strtable protocol_names = STRTABLE(protocols);
 const struct strtable path_names = STRTABLE(paths);
 const struct strtable forward_names = STRTABLE(forwards);
+const struct strtable proxy_protocol_names = STRTABLE(proxy_protocols);
 const struct strtable no_flow_names = STRTABLE(no_flows);
 
 static const char *const variables[] = {

@@ -84,6 +84,14 @@ static inline const char *route_pool_name(const struct route_spec *route, uint32
 	return route->n_shares > 0 ? route->shares[i].pool : route->pool;
 }
 
+enum proxy_protocol { PROXY_PROTOCOL_NONE, PROXY_PROTOCOL_V1, PROXY_PROTOCOL_V2 };
+extern const struct strtable proxy_protocol_names;
+
+struct proxy_protocol_spec {
+	bool accept;		  /* a connection begins with a header: who the client is */
+	enum proxy_protocol send; /* what a connection to a backend begins with */
+};
+
 /* How many new flows a source may open. */
 struct rate_spec {
 	uint32_t new_flows; /* 0: any number */
@@ -114,6 +122,7 @@ struct service_spec {
 		*routes; /* first match wins; plain "pool:" is one route; owned by the config */
 	uint32_t n_routes;
 	struct timeouts_spec timeouts;
+	struct proxy_protocol_spec proxy_protocol;
 	struct addr *snat; /* source addresses of forward snat; owned by the config */
 	uint32_t n_snat;
 	enum no_flow no_flow; /* kernel path: what a TCP packet of no flow gets */

@@ -31,6 +31,15 @@ void transport_close(struct transport *transport)
 	transport->source.fd = -1;
 }
 
+int transport_give_away(struct transport *transport)
+{
+	int fd = transport->source.fd;
+
+	loop_remove(transport->loop, &transport->source);
+	transport->source.fd = -1;
+	return fd;
+}
+
 bool transport_broken(const struct transport *transport)
 {
 	return transport_hung_up(transport) && socket_error(transport->source.fd) < 0;
@@ -69,6 +78,20 @@ ssize_t transport_read(struct transport *transport, void *data, size_t size)
 	if ((size_t)n < size && !transport_hung_up(transport))
 		transport->source.ready &= ~(unsigned)LOOP_READ;
 	return n;
+}
+
+ssize_t transport_peek(struct transport *transport, void *data, size_t size)
+{
+	ssize_t n;
+
+	do {
+		n = recv(transport->source.fd, data, size, MSG_PEEK);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n;
+	if (errno == EAGAIN)
+		transport->source.ready &= ~(unsigned)LOOP_READ;
+	return -errno;
 }
 
 ssize_t transport_write(struct transport *transport, const void *data, size_t size)

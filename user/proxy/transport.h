@@ -23,10 +23,14 @@ int transport_open(struct transport *transport, struct loop *loop, int fd,
 		   void (*on_ready)(struct source *));
 void transport_close(struct transport *transport); /* twice is fine */
 void transport_drop(int fd);			   /* of a connection that nobody will serve */
+/* The descriptor, registered nowhere: the caller's. */
+int transport_give_away(struct transport *transport);
 void transport_reset(struct transport *transport); /* the peer sees RST */
 
 /* Bytes, 0 at the end of the stream, -EAGAIN, or another -errno. */
 ssize_t transport_read(struct transport *transport, void *data, size_t size);
+/* The same, and the bytes stay for the next read. */
+ssize_t transport_peek(struct transport *transport, void *data, size_t size);
 ssize_t transport_write(struct transport *transport, const void *data, size_t size);
 void transport_shutdown(struct transport *transport); /* no more bytes will be written */
 

@@ -219,6 +219,7 @@ struct rig {
 	struct timeouts_spec timeouts;
 	struct pool_spec pool;
 	uint32_t max_connections; /* of each origin */
+	struct proxy_protocol_spec proxy_protocol;
 	struct lb_live live[RIG_MAX_ORIGINS];
 	struct addr origins[RIG_MAX_ORIGINS];
 	uint32_t n_origins;
@@ -288,7 +289,8 @@ static inline struct service_set *rig_services(struct rig *rig)
 			    .enabled = true,
 			    .routes = &specs->route,
 			    .n_routes = 1,
-			    .timeouts = rig->timeouts},
+			    .timeouts = rig->timeouts,
+			    .proxy_protocol = rig->proxy_protocol},
 	};
 	assert_int_equal(service_set_put(set, 0, RIG_SERVICE, &specs->service), 0);
 	set->pool_by_id[RIG_POOL] = 1;
