@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "proxy/worker.h"
 
@@ -42,13 +43,11 @@ struct waiter {
 
 int admission_new(struct admission **ret_admission)
 {
-	size_t size = sizeof(struct admission);
-	void *memory = NULL;
-	int err = posix_memalign(&memory, _Alignof(struct gate), size);
+	void *memory = mmap(NULL, sizeof(struct admission), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (err)
-		return -err;
-	memset(memory, 0, size);
+	if (memory == MAP_FAILED)
+		return -errno;
 	*ret_admission = memory;
 	return 0;
 }
@@ -61,7 +60,9 @@ static void free_waiters(struct list *waiters)
 
 void admission_free(struct admission *admission)
 {
-	for (uint32_t i = 0; admission && i < LB_MAX_POOLS; i++) {
+	if (!admission)
+		return;
+	for (uint32_t i = 0; i < LB_MAX_POOLS; i++) {
 		struct queue *queue = admission->queues[i];
 
 		if (!queue)
@@ -71,7 +72,7 @@ void admission_free(struct admission *admission)
 		pthread_mutex_destroy(&queue->lock);
 		free(queue);
 	}
-	free(admission);
+	(void)munmap(admission, sizeof(*admission));
 }
 
 static struct queue *queue_new(void)
