@@ -45,4 +45,5 @@ void buffer_pool_fini(struct buffer_pool *pool)
 		free(wire);
 	}
 	pool->n_free = 0;
+	pipe_pool_fini(&pool->pipes);
 }

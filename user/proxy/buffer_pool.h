@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "http/message.h"
+#include "proxy/pipe_pool.h"
 
 #define WIRE_SIZE HTTP_MAX_HEAD	     /* what is read from a peer */
 #define WIRE_ROOM (WIRE_SIZE + 1024) /* a forwarded head grows by our own headers */
@@ -30,6 +31,7 @@ struct buffer_pool {
 	struct wire *free;
 	uint32_t n_free;
 	uint32_t n_taken;
+	struct pipe_pool pipes; /* for bulk, beside them */
 };
 
 struct wire *buffer_take(struct buffer_pool *pool);	       /* empty; NULL: no memory */

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "proxy/splice.h"
+
 int channel_open(struct channel *channel, struct loop *loop, struct buffer_pool *buffers, int fd,
 		 void (*on_ready)(struct source *))
 {
@@ -21,6 +23,17 @@ void channel_close(struct channel *channel)
 	transport_close(&channel->transport);
 	drop(channel, &channel->in);
 	drop(channel, &channel->out);
+	pipe_give(&channel->buffers->pipes, channel->pipe);
+	channel->pipe = NULL;
+}
+
+/* Of no more than UINT8_MAX. */
+static void count_full(struct channel *channel, bool full)
+{
+	if (!full)
+		channel->full_reads = 0;
+	else if (channel->full_reads < UINT8_MAX)
+		channel->full_reads++;
 }
 
 static void compact(struct wire *wire)
@@ -45,6 +58,7 @@ ssize_t channel_read(struct channel *channel)
 	if (in->len >= WIRE_SIZE)
 		return -ENOBUFS;
 	n = transport_read(&channel->transport, in->data + in->len, WIRE_SIZE - in->len);
+	count_full(channel, n > 0 && in->len + (size_t)n == WIRE_SIZE);
 	if (n > 0) {
 		in->len += (uint32_t)n;
 		channel->received += (uint64_t)n;
@@ -193,7 +207,7 @@ static ssize_t fill(struct channel *from, const struct channel *to)
 	return n;
 }
 
-static enum pump_result step(struct pump *pump, uint64_t *ret_moved)
+static enum pump_result copy_step(struct pump *pump, uint64_t *ret_moved)
 {
 	struct channel *from = pump->from, *to = pump->to;
 	ssize_t read_bytes = fill(from, to);
@@ -215,6 +229,20 @@ static enum pump_result step(struct pump *pump, uint64_t *ret_moved)
 	if (from->eof && !from->reader.done && read_bytes + moved == 0 && !cramped(from, to))
 		return PUMP_TRUNCATED;
 	return PUMP_BLOCKED;
+}
+
+static enum pump_result step(struct pump *pump, uint64_t *ret_moved)
+{
+	struct channel *from = pump->from, *to = pump->to;
+	enum pump_result result;
+
+	if (!splice_wanted(from, to))
+		return copy_step(pump, ret_moved);
+	result = splice_step(from, to, ret_moved);
+	/* Nothing came, or the end of it. */
+	if (result == PUMP_BLOCKED && *ret_moved == 0 && !to->pipe)
+		return copy_step(pump, ret_moved);
+	return result;
 }
 
 enum pump_result channel_pump(struct pump *pump)

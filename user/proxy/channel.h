@@ -19,13 +19,15 @@
 struct channel {
 	struct transport transport;
 	struct buffer_pool *buffers;
-	struct wire *in;  /* NULL while empty */
-	struct wire *out; /* NULL while empty */
+	struct wire *in;   /* NULL while empty */
+	struct wire *out;  /* NULL while empty */
+	struct pipe *pipe; /* what goes out through one; NULL while empty. Never beside <out> */
 	struct body_reader reader;
 	struct body_writer writer;
-	bool hold; /* keep what was sent of <out>: it may have to be sent again */
-	bool eof;  /* the peer has closed, and all it said was read */
-	bool shut; /* we have closed our half */
+	bool hold;	    /* keep what was sent of <out>: it may have to be sent again */
+	bool eof;	    /* the peer has closed, and all it said was read */
+	bool shut;	    /* we have closed our half */
+	uint8_t full_reads; /* in a row: a sender in bulk */
 	uint64_t received;
 	uint64_t sent;
 };
@@ -43,10 +45,10 @@ void channel_consume(struct channel *channel, size_t len);
 ssize_t channel_flush(struct channel *channel);
 /* The wire to append to, taken if need be; NULL: no memory. */
 struct wire *channel_out(struct channel *channel);
-/* All of <out> was sent. */
+/* All that was to go out was sent. */
 static inline bool channel_flushed(const struct channel *channel)
 {
-	return wire_left(channel->out) == 0;
+	return wire_left(channel->out) == 0 && !channel->pipe;
 }
 
 enum pump_result {

@@ -2,6 +2,7 @@
 #include "proxy/transport.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -111,6 +112,41 @@ ssize_t transport_write(struct transport *transport, const void *data, size_t si
 	if (n < (ssize_t)size)
 		transport->source.ready &= ~(unsigned)LOOP_WRITE;
 	return n < 0 ? -EAGAIN : n;
+}
+
+/* Only an empty pipe tells a socket without bytes from a pipe without room. A short count says
+ * nothing: the pipe's slots may be used up. */
+ssize_t transport_splice_in(struct transport *transport, int pipe_fd, size_t size)
+{
+	ssize_t n;
+
+	do {
+		n = splice(transport->source.fd, NULL, pipe_fd, NULL, size,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n;
+	if (errno == EAGAIN)
+		transport->source.ready &= ~(unsigned)LOOP_READ;
+	return -errno;
+}
+
+/* Raises SIGPIPE where write() would, with no flag against it: it is ignored (net/signal.h). */
+ssize_t transport_splice_out(struct transport *transport, int pipe_fd, size_t size)
+{
+	ssize_t n;
+
+	do {
+		n = splice(pipe_fd, NULL, transport->source.fd, NULL, size,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n;
+	transport->source.ready &= ~(unsigned)LOOP_WRITE;
+	if (errno == EAGAIN)
+		return -EAGAIN;
+	transport->source.ready |= LOOP_READ;
+	return -errno;
 }
 
 void transport_shutdown(struct transport *transport)

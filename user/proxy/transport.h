@@ -32,6 +32,9 @@ ssize_t transport_read(struct transport *transport, void *data, size_t size);
 /* The same, and the bytes stay for the next read. */
 ssize_t transport_peek(struct transport *transport, void *data, size_t size);
 ssize_t transport_write(struct transport *transport, const void *data, size_t size);
+/* From the socket into a pipe that is empty, and out of a pipe: as read and write. */
+ssize_t transport_splice_in(struct transport *transport, int pipe_fd, size_t size);
+ssize_t transport_splice_out(struct transport *transport, int pipe_fd, size_t size);
 void transport_shutdown(struct transport *transport); /* no more bytes will be written */
 
 /* A read may give something now: bytes, the end or an error. */
