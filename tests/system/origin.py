@@ -75,8 +75,12 @@ async def serve(reader, writer):
 
 
 async def main():
-    server = await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1]), limit=4 * RATE,
-                                        backlog=8192)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # What is slow shall be so for the sender too: Linux opens the window of a larger one rarely.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * RATE)
+    listener.bind(("127.0.0.1", int(sys.argv[1])))
+    server = await asyncio.start_server(serve, sock=listener, limit=4 * RATE, backlog=8192)
     await server.serve_forever()
 
 

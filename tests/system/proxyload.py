@@ -18,6 +18,7 @@ import time
 
 from build import SLOW
 from lab import NO_CHECK, WITH_US
+from successor import follow
 from tap import at_least, at_most, check, note, ok, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -123,9 +124,10 @@ def origin(lab, name="b1"):
 class Wrk:
     """Full load in the background; result() after its end."""
 
-    def __init__(self, lab, seconds, connections=CONNECTIONS):
+    def __init__(self, lab, seconds, connections=CONNECTIONS, close=False):
+        headers = ["-H", "Connection: close"] if close else []
         self.process = lab.popen("client", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s",
-                                 "--latency", "--timeout", "10s", f"{URL}/",
+                                 "--latency", "--timeout", "10s", *headers, f"{URL}/",
                                  stdout=subprocess.PIPE, text=True)
         self.lab, self.seconds = lab, seconds
 
@@ -158,7 +160,7 @@ def judge(what, lbd, before, result, may_fail=False):
     after = counted(lbd)
     served = after["requests"] - before["requests"]
     ok(f"{what}: lbd has counted as many requests as its clients",
-       0 <= served - result["requests"] <= CONNECTIONS, (served, result))
+       0 <= served - result["requests"] <= 2 * CONNECTIONS, (served, result))
     if not may_fail:
         check(f"{what}: lbd has counted no failure of a backend",
               after["failed"] - before["failed"], 0)
@@ -205,6 +207,29 @@ def drains(lab, lbd, seconds):
     judge(f"{seconds} s of drains", lbd, before, wrk.result())
     check("every change was taken", wrong, [])
     at_least(f"so many changes in {seconds} s", count, seconds)
+
+
+def upgrades(lab, lbd, seconds, count):
+    """lbd is replaced <count> times, under kept and under new connections."""
+    before = counted(lbd)
+    kept, fresh = Wrk(lab, seconds), Wrk(lab, seconds, 8, close=True)
+    done, wrong = 0, []
+    began = time.monotonic()
+    while kept.running() and done < count:
+        answer = lbd.lbadm("upgrade")
+        if answer.returncode:
+            wrong.append(answer.stderr)
+            break
+        follow(lab, lbd)
+        done += 1
+        time.sleep(max(0, began + done * seconds * 0.8 / count - time.monotonic()))
+    result, other = kept.result(), fresh.result()
+    check(f"{done} upgrades: no request on a new connection has failed", other["failed"], "")
+    result["requests"] += other["requests"]
+    judge(f"{done} upgrades", lbd, before, result)
+    check("every upgrade was done", (done, wrong), (count, []))
+    ok("the old ones have ended", wait_for(lambda: not lbd.get("/v1/status")["draining"], 40),
+       lbd.get("/v1/status"))
 
 
 class Getter:

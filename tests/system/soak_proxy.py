@@ -16,6 +16,11 @@ def test_drains():
         load.drains(lab, lbd, 20)
 
 
+def test_upgrades():
+    with Loopback() as lab, load.Servers(lab), lab.lbd(load.configuration()) as lbd:
+        load.upgrades(lab, lbd, 20, 10)
+
+
 def test_kills():
     with Loopback() as lab, load.Servers(lab) as servers, lab.lbd(load.configuration()) as lbd:
         for seed in range(3):
@@ -36,4 +41,4 @@ def test_slow():
 
 
 if __name__ == "__main__":
-    main(test_reloads, test_drains, test_kills, test_truncations, test_slow)
+    main(test_reloads, test_drains, test_upgrades, test_kills, test_truncations, test_slow)

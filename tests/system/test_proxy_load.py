@@ -16,6 +16,7 @@ def test_changes():
         load.reloads(lab, lbd, SECONDS)
         load.drains(lab, lbd, SECONDS)
         load.kills(lab, lbd, servers, SECONDS)
+        load.upgrades(lab, lbd, SECONDS, 2)
 
 
 def test_truncations():
