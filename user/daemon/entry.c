@@ -58,15 +58,13 @@ void shared_balancer_put(struct shared_balancer *shared)
 
 /* ---- Checks -------------------------------------------------------------------------------- */
 
-static void on_result(void *owner, enum health_status status, enum health_reason reason)
+void entry_mark(struct backend_check *check, enum backend_health health, const char *why)
 {
-	struct backend_check *check = owner;
 	struct backend *backend = check->backend;
 	struct load_balancer *lb = check->entry->lb;
 	enum backend_health before = backend->health;
-	const char *why = strtable_name(&health_reason_names, (int)reason);
 
-	pool_mark(check->entry->pool, backend, health_of_status[status], why);
+	pool_mark(check->entry->pool, backend, health, why);
 	if (backend->health == before)
 		return;
 	/* One bit, written before anything is computed: failover does not wait for a table. */
@@ -82,6 +80,12 @@ static void on_result(void *owner, enum health_status status, enum health_reason
 			       .to = strtable_name(&backend_health_names, (int)backend->health),
 			       .reason = why});
 	open_when_known(lb);
+}
+
+static void on_result(void *owner, enum health_status status, enum health_reason reason)
+{
+	entry_mark(owner, health_of_status[status],
+		   strtable_name(&health_reason_names, (int)reason));
 }
 
 static void start_check(struct backend_check *check)
@@ -158,6 +162,7 @@ static int add_backend(struct pool_entry *entry, const struct backend_spec *spec
 	events_backend(entry->lb, entry->pool, backend,
 		       (struct event){.kind = "backend", .to = "added", .reason = "configuration"});
 	*check = (struct backend_check){.entry = entry, .backend = backend};
+	passive_init(check);
 	backend->user = check;
 	inherit_health(entry->lb, entry, backend);
 	start_check(check);
@@ -172,8 +177,10 @@ static void remove_backend(struct pool_entry *entry, struct backend *backend)
 	events_backend(
 		entry->lb, entry->pool, backend,
 		(struct event){.kind = "backend", .to = "removed", .reason = "configuration"});
-	if (check)
+	if (check) {
 		health_close(check->check);
+		passive_fini(check);
+	}
 	free(check);
 	backend->user = NULL;
 	pool_remove(entry->pool, backend);

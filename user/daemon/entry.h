@@ -10,6 +10,7 @@
 
 #include "algorithm/balancer.h"
 #include "daemon/load_balancer.h"
+#include "daemon/passive.h"
 #include "health/health.h"
 
 /* Counted, because snapshots of several epochs share one; only the control thread counts. */
@@ -36,6 +37,7 @@ struct backend_check {
 	struct backend *backend;
 	struct health_check *check; /* NULL: type none, or disabled */
 	struct health_info last;    /* of the check that ended last */
+	struct passive passive;
 };
 
 struct tombstone {
@@ -58,6 +60,9 @@ int entry_rebalance(struct pool_entry *entry, uint32_t steps);
 void entry_pause(struct pool_entry *entry);
 void entry_resume(struct pool_entry *entry);
 bool entry_known(struct pool_entry *entry); /* every checked backend had a result */
+
+/* Marks, logs and tells of it. */
+void entry_mark(struct backend_check *check, enum backend_health health, const char *why);
 
 void shared_balancer_put(struct shared_balancer *shared); /* NULL is fine */
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/passive.h"
 #include "daemon/project.h"
 #include "daemon/upgrade.h"
 
@@ -232,6 +233,7 @@ static int publish(struct load_balancer *lb)
 	snapshot->on_free = release_balancers;
 	snapshot->ctx = shared;
 	fill_pools(lb, snapshot, shared);
+	proxy_on_report(lb->proxy, passive_report, lb);
 	proxy_publish(lb->proxy, snapshot);
 	return 0;
 }

@@ -13,6 +13,8 @@
 
 struct gate {
 	_Atomic uint32_t inside;
+	atomic_bool barred;	/* not eligible any more */
+	bool mark;		/* of admission_bar() */
 } __attribute__((aligned(64))); /* two backends do not share a cache line */
 
 struct queue {
@@ -110,6 +112,65 @@ uint32_t admission_waiting(const struct admission *admission, uint32_t pool)
 	const struct queue *queue = pool < LB_MAX_POOLS ? admission->queues[pool] : NULL;
 
 	return queue ? queue->count : 0;
+}
+
+/* ---- Bars ---------------------------------------------------------------------------------- */
+
+static const struct view *view_of(const struct snapshot *snapshot, uint32_t pool_id)
+{
+	const struct snapshot_pool *pool = snapshot ? snapshot_pool(snapshot, pool_id) : NULL;
+
+	return pool ? pool->balancer->view : NULL;
+}
+
+/* What is in <view> is marked, and let in. */
+static void mark(struct admission *admission, const struct view *view, bool marked)
+{
+	for (uint32_t i = 0; view && i < view->count; i++) {
+		struct gate *gate = &admission->gates[view->members[i].id];
+
+		gate->mark = marked;
+		if (marked && gate->barred)
+			gate->barred = false;
+	}
+}
+
+static bool bar_unmarked(struct admission *admission, const struct view *view)
+{
+	bool found = false;
+
+	for (uint32_t i = 0; view && i < view->count; i++) {
+		struct gate *gate = &admission->gates[view->members[i].id];
+
+		if (gate->mark)
+			continue;
+		gate->barred = true;
+		found = true;
+	}
+	return found;
+}
+
+bool admission_bar(struct admission *admission, const struct snapshot *before,
+		   const struct snapshot *now)
+{
+	bool found = false;
+
+	for (uint32_t id = 0; id < LB_MAX_POOLS; id++) {
+		const struct view *old = view_of(before, id);
+		const struct view *new = view_of(now, id);
+
+		if (old == new)
+			continue;
+		mark(admission, new, true);
+		found = bar_unmarked(admission, old) || found;
+		mark(admission, new, false);
+	}
+	return found;
+}
+
+bool admission_barred(const struct admission *admission, uint16_t backend)
+{
+	return admission->gates[backend].barred;
 }
 
 /* ---- Gates --------------------------------------------------------------------------------- */

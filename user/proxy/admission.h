@@ -47,6 +47,14 @@ int admission_prepare(struct admission *admission, const struct snapshot *snapsh
 /* <snapshot> is current: lets in who waits for what it has that the one before had not. */
 void admission_renew(struct admission *admission, const struct snapshot *snapshot);
 
+/*
+ * Bars the backends that <before> (NULL: none) has as eligible and <now> has not: connections to
+ * them are not kept for later. True if there is one. For the control thread.
+ */
+bool admission_bar(struct admission *admission, const struct snapshot *before,
+		   const struct snapshot *now);
+bool admission_barred(const struct admission *admission, uint16_t backend);
+
 enum admission_result admission_enter(struct admission *admission, const struct admission_ask *ask,
 				      const struct view_member **ret_member);
 /* On a worker's thread. */

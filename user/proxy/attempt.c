@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "proxy/admission.h"
+#include "proxy/reporter.h"
 
 static const struct snapshot_pool *find_pool(const struct exchange *x)
 {
@@ -65,8 +66,10 @@ void attempt_end(struct exchange *x, bool keep)
 
 void attempt_failed(struct exchange *x, const char *why)
 {
-	if (x->live)
+	if (x->live) {
 		live_add(&x->live->proxy_failed, 1);
+		reporter_say(x->worker, x->backend_id, why);
+	}
 	x->why = why;
 	if (worker_may_log(x->worker))
 		log_warning("request of service '%s' failed at backend '%s': %s",

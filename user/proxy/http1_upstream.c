@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "net/socket.h"
+#include "proxy/admission.h"
 #include "proxy/exchange.h"
 
 static void on_ready(struct source *source)
@@ -106,6 +107,7 @@ void upstream_release(struct upstream *upstream)
 
 	upstream->exchange = NULL;
 	if (!clean || !upstream->keep_alive || upstream->worker->draining ||
+	    admission_barred(upstream->worker->shared->admission, upstream->backend) ||
 	    !upstream_usable(upstream, false)) {
 		upstream_close(upstream);
 		return;

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "proxy/admission.h"
+#include "proxy/reporter.h"
 #include "proxy/state.h"
 
 #define RECLAIM_MS 20 /* how often retired snapshots are looked at */
@@ -44,6 +45,13 @@ static void on_reclaim(struct timer *timer)
 	reclaim(container_of(timer, struct proxy, reclaim));
 }
 
+/* Its requests in flight go on. */
+static void close_barred(struct worker *worker, void *ctx)
+{
+	(void)ctx;
+	upstream_pool_close_barred(worker);
+}
+
 void proxy_publish(struct proxy *proxy, struct snapshot *snapshot)
 {
 	uint64_t epoch = atomic_load(&proxy->shared.epoch) + 1;
@@ -55,6 +63,8 @@ void proxy_publish(struct proxy *proxy, struct snapshot *snapshot)
 	old = atomic_exchange(&proxy->shared.current, snapshot);
 	atomic_store(&proxy->shared.epoch, epoch);
 	admission_renew(proxy->shared.admission, snapshot);
+	if (admission_bar(proxy->shared.admission, old, snapshot))
+		proxy_visit(proxy, close_barred, NULL);
 	if (!old)
 		return;
 	old->epoch = epoch; /* workers that have seen this epoch cannot hold the old one */
@@ -140,6 +150,12 @@ void proxy_stats(struct proxy *proxy, uint32_t service_id, struct proxy_stats *r
 
 	*ret_stats = rows ? rows->before : (struct proxy_stats){0};
 	sum_rows(rows, ret_stats);
+}
+
+void proxy_on_report(struct proxy *proxy, void (*fn)(void *ctx, const struct pool_report *report),
+		     void *ctx)
+{
+	reporter_tell(proxy->shared.reporter, fn, ctx);
 }
 
 uint32_t proxy_queued(const struct proxy *proxy, uint32_t pool_id)
@@ -353,7 +369,9 @@ int proxy_start(struct loop *loop, uint32_t workers, struct proxy **ret_proxy, s
 	list_init(&proxy->bindings);
 	list_init(&proxy->closing);
 	list_init(&proxy->inherited);
-	if (admission_new(&proxy->shared.admission) < 0) {
+	if (admission_new(&proxy->shared.admission) < 0 ||
+	    reporter_new(loop, &proxy->shared.reporter) < 0) {
+		admission_free(proxy->shared.admission);
 		free(proxy);
 		return error_set(err, -ENOMEM, "workers", "cannot start workers: out of memory");
 	}
@@ -385,6 +403,7 @@ void proxy_free(struct proxy *proxy)
 	snapshot_free(atomic_load(&proxy->shared.current));
 	bindings_free(proxy);
 	admission_free(proxy->shared.admission);
+	reporter_free(proxy->shared.reporter);
 	free_counts(proxy);
 	free(proxy);
 }

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "net/loop.h"
+#include "pool/report.h"
 #include "proxy/snapshot.h"
 
 struct proxy;
@@ -58,6 +59,11 @@ struct proxy_stats {		 /* of one service, summed over workers */
 	uint64_t bad_headers; /* connections refused for a wrong, late or missing PROXY header */
 };
 void proxy_stats(struct proxy *proxy, uint32_t service_id, struct proxy_stats *ret_stats);
+
+/* <fn> is called on the control thread for each failure of a backend; some are dropped when there
+ * are too many. */
+void proxy_on_report(struct proxy *proxy, void (*fn)(void *ctx, const struct pool_report *report),
+		     void *ctx);
 
 /* Requests and connections of a pool that wait for a backend with room. */
 uint32_t proxy_queued(const struct proxy *proxy, uint32_t pool_id);

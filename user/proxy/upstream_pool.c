@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "proxy/upstream_pool.h"
 
+#include "proxy/admission.h"
 #include "proxy/http1_upstream.h"
 
 static struct upstream *of_age(struct list *node)
@@ -79,6 +80,20 @@ void upstream_pool_put(struct upstream_pool *pool, struct upstream *upstream)
 	pool->count++;
 	if (!timer_running(&pool->sweep))
 		timer_start(pool->loop, &pool->sweep, UPSTREAM_POOL_IDLE_MS / 8);
+}
+
+void upstream_pool_close_barred(struct worker *worker)
+{
+	struct upstream_pool *pool = &worker->upstreams;
+
+	list_for_each_safe (node, &pool->by_age) {
+		struct upstream *upstream = of_age(node);
+
+		if (!admission_barred(worker->shared->admission, upstream->backend))
+			continue;
+		upstream_pool_remove(pool, upstream);
+		upstream_close(upstream);
+	}
 }
 
 void upstream_pool_remove(struct upstream_pool *pool, struct upstream *upstream)

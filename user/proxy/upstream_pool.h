@@ -33,6 +33,9 @@ void upstream_pool_fini(struct upstream_pool *pool);
 struct upstream *upstream_pool_take(struct upstream_pool *pool, uint16_t backend,
 				    const struct addr *addr, bool sure);
 void upstream_pool_put(struct upstream_pool *pool, struct upstream *upstream);
+/* Closes those to backends that are not eligible any more. */
+struct worker;
+void upstream_pool_close_barred(struct worker *worker);
 void upstream_pool_remove(struct upstream_pool *pool, struct upstream *upstream);
 
 #endif

@@ -25,6 +25,7 @@
 #define WORKER_KEEP_EXCHANGES 1024
 
 struct admission;
+struct reporter;
 struct exchange;
 struct session;
 
@@ -33,6 +34,7 @@ struct proxy_shared {
 	_Atomic(struct snapshot *) current;
 	_Atomic uint64_t epoch; /* of current; stored after it */
 	struct admission *admission;
+	struct reporter *reporter;
 };
 
 struct worker {

@@ -379,6 +379,112 @@ static void a_late_answer_is_asked_for_elsewhere(void **state)
 	origin_stop(&other);
 }
 
+/* ---- Backends that go ---------------------------------------------------------------------- */
+
+static void serve_ok_and_tell_the_end(struct origin *origin, int fd, unsigned n)
+{
+	char text[8192];
+
+	(void)n;
+	while (rig_read_until(fd, text, sizeof(text), HEAD_END) > 0) {
+		struct gauge *gauge = (struct gauge *)origin->script;
+
+		took(gauge);
+		while (gauge->slow_ms && atomic_load(&gauge->let) == 0)
+			poll(NULL, 0, 1);
+		rig_say(fd, OK);
+		atomic_fetch_add(&origin->requests, 1);
+	}
+	origin_saw(origin, "closed");
+}
+
+static void wait_closed(struct origin *origin)
+{
+	bool closed = false;
+
+	for (int i = 0; i < RIG_WAIT_S * 1000 && !closed; i++) {
+		pthread_mutex_lock(&origin->lock);
+		closed = strcmp(origin->seen, "closed") == 0;
+		pthread_mutex_unlock(&origin->lock);
+		poll(NULL, 0, 1);
+	}
+	assert_true(closed);
+}
+
+static void without_origins(struct rig *rig)
+{
+	uint32_t n = rig->n_origins;
+
+	rig->n_origins = 0;
+	rig_publish(rig);
+	rig->n_origins = n;
+}
+
+static void an_idle_connection_to_a_backend_that_goes_is_closed(void **state)
+{
+	struct gauge gauge = {0};
+	struct rig *rig = rig_new(serve_ok_and_tell_the_end, &gauge);
+
+	(void)state;
+	rig_begin(rig);
+	answer(ask(rig, 1), "HTTP/1.1 200 ");
+	without_origins(rig);
+	wait_closed(&rig->origin);
+	rig_free(rig);
+}
+
+static void a_request_at_a_backend_that_goes_is_answered_and_its_connection_closed(void **state)
+{
+	struct gauge gauge = {.slow_ms = 1};
+	struct rig *rig = rig_new(serve_ok_and_tell_the_end, &gauge);
+	int fd;
+
+	(void)state;
+	rig_begin(rig);
+	fd = ask(rig, 1);
+	wait_for(&gauge.inside, 1, "requests at the origin");
+	without_origins(rig);
+	atomic_store(&gauge.let, 1);
+	answer(fd, "HTTP/1.1 200 ");
+	wait_closed(&rig->origin);
+	rig_free(rig);
+}
+
+struct heard {
+	struct rig *rig;
+	unsigned n;
+	char reason[64];
+	uint16_t backend;
+};
+
+static void hear(void *ctx, const struct pool_report *report)
+{
+	struct heard *heard = ctx;
+
+	heard->n++;
+	heard->backend = report->backend;
+	(void)snprintf(heard->reason, sizeof(heard->reason), "%s", report->reason);
+	loop_stop(heard->rig->loop);
+}
+
+static void a_failure_is_reported_to_the_control_thread(void **state)
+{
+	struct rig *rig = rig_new(NULL, NULL);
+	struct heard heard = {.rig = rig};
+
+	(void)state;
+	close(rig_listen(&rig->origins[rig->n_origins++])); /* nobody listens there */
+	rig->pool.retries.attempts = 0;
+	rig_begin(rig);
+	proxy_on_report(rig->proxy, hear, &heard);
+	answer(ask(rig, 1), "HTTP/1.1 502 ");
+	rig_run(rig, RIG_WAIT_S * 1000);
+	assert_int_equal(heard.n, 1);
+	assert_int_equal(heard.backend, 1);
+	assert_string_equal(heard.reason, "connect_refused");
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +497,10 @@ int main(void)
 		cmocka_unit_test(the_limit_is_exact_over_all_workers),
 		cmocka_unit_test(retries_are_as_the_pool_says),
 		cmocka_unit_test(a_late_answer_is_asked_for_elsewhere),
+		cmocka_unit_test(an_idle_connection_to_a_backend_that_goes_is_closed),
+		cmocka_unit_test(
+			a_request_at_a_backend_that_goes_is_answered_and_its_connection_closed),
+		cmocka_unit_test(a_failure_is_reported_to_the_control_thread),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
