@@ -98,6 +98,7 @@ struct body {
 	struct http_header trailers[HTTP_MAX_TRAILER_FIELDS];
 	size_t n_trailers;
 	bool done;
+	bool refused;
 };
 
 /* One step; false when there is nothing more to read. */
@@ -109,6 +110,7 @@ static bool read_part(struct body *body, struct http_chunked *chunked, struct sl
 	ssize_t n = chunked->trailers ? http_trailer_read(chunked, in, &field, &refusal)
 				      : http_chunked_read(chunked, in, &data, &refusal);
 
+	body->refused = n < 0;
 	if (n <= 0)
 		return false;
 	body->used += (size_t)n;
@@ -164,6 +166,7 @@ static bool same_body(const struct oracle_message *message, const struct opinion
 			   message->text.len - message->head_len};
 
 	body.len = body.used = body.n_trailers = 0;
+	body.refused = false;
 	body.done = head->framing == HTTP_BODY_NONE;
 	if (head->framing == HTTP_BODY_UNTIL_CLOSE ||
 	    (message->response && head->framing == HTTP_BODY_NONE))
@@ -172,9 +175,10 @@ static bool same_body(const struct oracle_message *message, const struct opinion
 		read_chunked(&body, in);
 	else if (head->framing == HTTP_BODY_LENGTH)
 		read_length(&body, in, head->content_length);
-	if (body.done != opinion->done && (body.done || !opinion->refused))
-		return !body.done || opinion->refused ||
-		       check_fails(check, "llhttp: waits behind the end of the body");
+	if (body.done && !opinion->done && !opinion->refused)
+		return check_fails(check, "llhttp: waits behind the end of the body");
+	if (opinion->done && !body.done && !body.refused)
+		return check_fails(check, "llhttp: sees the end of the body, we wait");
 	if (!body.done || !opinion->done)
 		return true;
 	if (message->head_len + body.used != opinion->end)
