@@ -10,6 +10,7 @@
 #include "daemon/inherit.h"
 #include "daemon/refresh.h"
 #include "daemon/slow_start.h"
+#include "daemon/supervise.h"
 #include "daemon/upgrade.h"
 
 static bool in_proxy(const struct service_spec *service)
@@ -239,8 +240,10 @@ int apply_config(struct load_balancer *lb, struct config *config, struct error *
 		dataplane_detach_others(lb->dataplane);
 	}
 	r = refresh_now(lb, err);
-	if (r == 0 && lb->open)
+	if (r == 0 && lb->open) {
 		forget_services(lb);
+		supervise_changed(lb);
+	}
 	return r;
 }
 
@@ -272,6 +275,8 @@ int open_services(struct load_balancer *lb, struct error *err)
 		r = start_api(lb, err);
 	if (r == 0 && lb->inheritance)
 		r = inherit_serving(lb, err);
+	else if (r == 0)
+		supervise_ready(lb);
 	if (r == 0)
 		log_info("ready: %u services, %u pools", lb->config->n_services,
 			 lb->config->n_pools);

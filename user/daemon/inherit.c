@@ -16,6 +16,7 @@
 #include "daemon/entry.h"
 #include "daemon/generation.h"
 #include "daemon/handover.h"
+#include "daemon/supervise.h"
 
 struct inheritance {
 	int channel;
@@ -407,10 +408,9 @@ int inherit_serving(struct load_balancer *lb, struct error *err)
 void inherit_finish(struct load_balancer *lb)
 {
 	log_info("took over from process %d", lb->inheritance->old_pid);
-	if (lb->proxy) {
-		proxy_disinherit(lb->proxy);
+	if (lb->proxy)
 		proxy_accept(lb->proxy);
-	}
+	supervise_ready(lb);
 	inherit_free(lb);
 }
 

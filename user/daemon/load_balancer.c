@@ -17,6 +17,7 @@
 #include "daemon/rows.h"
 #include "daemon/service_counts.h"
 #include "daemon/slow_start.h"
+#include "daemon/supervise.h"
 #include "daemon/upgrade.h"
 
 #define START_TIMEOUT_MS 2000 /* services open after this, whatever checks know */
@@ -182,6 +183,7 @@ int load_balancer_start(struct load_balancer *lb, struct error *err)
 	list_init(&lb->generations);
 	lb->rows_fd = -1;
 	lb->past = json_object();
+	supervise_init(lb);
 	timer_init(&lb->opening, on_opening);
 	timer_init(&lb->refresh, on_refresh);
 	timer_init(&lb->heartbeat, on_heartbeat);
@@ -202,6 +204,8 @@ int load_balancer_start(struct load_balancer *lb, struct error *err)
 		r = load_balancer_start_http(lb, err);
 	if (r == 0)
 		r = inherit_listeners(lb, err);
+	if (r == 0)
+		supervise_listeners(lb);
 	if (r == 0)
 		r = start_writing(lb, err);
 	if (r < 0)
@@ -237,6 +241,7 @@ void load_balancer_shutdown(struct load_balancer *lb)
 	upgrade_cancel(lb);
 	if (upgrade_busy(lb))
 		return; /* it drains already */
+	supervise_stopping(lb);
 	if (lb->dataplane)
 		log_info("the kernel path goes on forwarding (lbd --teardown ends it)");
 	log_info("stopping: %llu connections are left to drain",
@@ -250,6 +255,7 @@ void load_balancer_shutdown(struct load_balancer *lb)
 void load_balancer_fini(struct load_balancer *lb)
 {
 	upgrade_free(lb);
+	supervise_fini(lb);
 	if (lb->inheritance) /* the other lbd goes on with it */
 		control_give_up(lb->control);
 	else

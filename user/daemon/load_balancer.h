@@ -22,6 +22,7 @@
 
 struct upgrade;
 struct inheritance;
+struct supervisor;
 
 struct load_balancer {
 	struct loop *loop;
@@ -55,6 +56,7 @@ struct load_balancer {
 	struct upgrade *upgrade;	 /* NULL: none was asked for */
 	struct inheritance *inheritance; /* NULL: there is no lbd before this one, or it let go */
 	struct list generations;	 /* processes before this one that drain */
+	struct supervisor *supervisor;	 /* NULL: no memory for it */
 	json_t *past;			 /* counts of those that have ended */
 
 	bool open; /* services are open: every backend had a result, or start-timeout passed */

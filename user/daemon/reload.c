@@ -6,6 +6,7 @@
 #include "daemon/apply.h"
 #include "daemon/overlay.h"
 #include "daemon/prune.h"
+#include "daemon/supervise.h"
 
 /* What a reload has read: the file, what it says alone, and the overlay that is left over it. */
 struct reading {
@@ -134,8 +135,10 @@ int load_balancer_reload(struct load_balancer *lb, unsigned flags, json_t *dropp
 	json_t *gone = json_array();
 	struct config *config = NULL;
 	struct reading reading = {0};
-	int r = read_file(lb, &reading, err);
+	int r;
 
+	supervise_reloading(lb);
+	r = read_file(lb, &reading, err);
 	reading.overlay = discard ? json_object() : json_incref(lb->overlay);
 	if (r == 0)
 		r = put_over(&reading, former, gone, &config, err);
@@ -147,6 +150,7 @@ int load_balancer_reload(struct load_balancer *lb, unsigned flags, json_t *dropp
 		log_dropped(gone);
 	if (r == 0 && dropped)
 		(void)json_array_extend(dropped, gone);
+	supervise_reloaded(lb);
 	json_decref(gone);
 	config_free(former);
 	reading_fini(&reading);

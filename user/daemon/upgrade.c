@@ -14,6 +14,7 @@
 #include "daemon/generation.h"
 #include "daemon/handover.h"
 #include "daemon/refresh.h"
+#include "daemon/supervise.h"
 #include "daemon/upgrade_send.h"
 #include "net/child.h"
 
@@ -163,6 +164,7 @@ static void drain(struct upgrade *upgrade, const json_t *unused)
 	generations_free(lb);
 	if (lb->proxy)
 		proxy_hand_over(lb->proxy, on_drained, lb);
+	supervise_hand_over(lb, (int)upgrade->pid);
 	(void)handover_send(upgrade->channel, json_pack("{s:s}", "type", "main"), NULL, 0);
 	log_info("process %d serves now; %llu connections are left here", (int)upgrade->pid,
 		 (unsigned long long)(lb->proxy ? proxy_sessions(lb->proxy) : 0));

@@ -2,6 +2,7 @@
 #include "net/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -64,6 +65,25 @@ int socket_listen_tcp(const struct addr *addr, bool reuse_port, int backlog)
 	if (bind(fd, (struct sockaddr *)&sockaddr, len) < 0 || listen(fd, backlog) < 0)
 		return close_failed(fd, -errno);
 	return fd;
+}
+
+int socket_unblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int socket_adopt_listener(int fd, int backlog)
+{
+	int err = set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+
+	if (!err)
+		err = socket_unblock(fd);
+	/* Once more: it only sets the backlog (inet_listen in net/ipv4/af_inet.c). */
+	if (!err && listen(fd, backlog) < 0)
+		err = -errno;
+	return err;
 }
 
 /*

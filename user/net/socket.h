@@ -17,6 +17,9 @@ int socket_listen_tcp(const struct addr *addr, bool reuse_port, int backlog);
  * end. Accepted sockets are as ever. 0 or -errno. */
 int socket_refuse_new(int fd);
 int socket_welcome_new(int fd); /* undoes it */
+/* Makes one that somebody else opened as socket_listen_tcp() does it. 0 or -errno. */
+int socket_adopt_listener(int fd, int backlog);
+int socket_unblock(int fd);
 /* Replaces a stale socket file, refuses (-EADDRINUSE) one that somebody answers on. */
 int socket_listen_unix(const char *path, unsigned mode);
 /* Starts a connect; it is done when the socket turns writable (then ask socket_error). */

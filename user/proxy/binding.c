@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -97,12 +98,23 @@ static int open_socket(struct proxy *proxy, const struct addr *addr)
 	return fd >= 0 ? fd : socket_listen_tcp(addr, true, LISTENER_BACKLOG);
 }
 
+/* A socket that somebody else opened without SO_REUSEPORT is the only one there can be: its workers
+ * share it. */
+static int share_socket(const struct binding *binding)
+{
+	int fd = fcntl(binding->listeners[0]->fd, F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
 /* Not given to a worker yet. */
 static int add_listener(struct proxy *proxy, struct binding *binding)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 	int fd = listener ? open_socket(proxy, &binding->addr) : -ENOMEM;
 
+	if (fd == -EADDRINUSE && binding->n_listeners > 0)
+		fd = share_socket(binding);
 	if (fd < 0) {
 		free(listener);
 		return fd;

@@ -12,10 +12,11 @@
 
 #include <stdatomic.h>
 
+#include "proxy/proxy.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
-#define LISTENER_BACKLOG      4096
+#define LISTENER_BACKLOG      PROXY_BACKLOG
 #define LISTENER_PER_WAKE     64 /* connections accepted before others have their turn */
 #define LISTENER_FULL_WAIT_MS 100
 #define LISTENER_CLOSE_MS     100 /* for handshakes that have begun, before the socket is closed */

@@ -15,6 +15,8 @@
 #include "pool/report.h"
 #include "proxy/snapshot.h"
 
+#define PROXY_BACKLOG 4096 /* of a listening socket */
+
 struct proxy;
 struct worker;
 
