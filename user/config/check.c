@@ -100,8 +100,8 @@ static void check_combination(const struct subject *subject)
 	if (doc_get(doc, "routes") && doc_get(doc, "pool"))
 		complain(subject->build, &place,
 			 "'pool' and 'routes' exclude each other: keep one");
-	if (doc_get(doc, "routes") && service->protocol != PROTOCOL_HTTP)
-		complain(subject->build, &place, "'routes' are for 'protocol: http': use 'pool'");
+	if (doc_get(doc, "routes") && service->path == PATH_KERNEL)
+		complain(subject->build, &place, "'routes' are for 'path: proxy': use 'pool'");
 	if (!doc_get(doc, "pool") && !doc_get(doc, "routes"))
 		complain(subject->build, &subject->place,
 			 "'pool' is missing: where should it lead?");

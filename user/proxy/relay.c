@@ -8,10 +8,22 @@
 #include "base/log.h"
 #include "net/socket.h"
 #include "proxy/greeting.h"
+#include "proxy/route.h"
+#include "proxy/sni.h"
 #include "proxy/tunnel.h"
 #include "proxy/worker.h"
 
+/*
+ *   state       event                                next
+ *   PEEKING     ClientHello read, or no TLS          CONNECTING
+ *               no route, malformed, late, closed    CLOSED
+ *   CONNECTING  connected                            OPEN
+ *               refused, timed out, others left      CONNECTING
+ *               none left                            CLOSED
+ *   OPEN        both sides have closed, or broken    CLOSED
+ */
 enum relay_state {
+	RELAY_PEEKING,	  /* the client's first bytes are read: they say where it leads */
 	RELAY_CONNECTING, /* the backend's connection is not there yet; nothing is read */
 	RELAY_OPEN,	  /* bytes flow */
 	RELAY_CLOSED,
@@ -29,6 +41,7 @@ struct relay {
 	uint16_t id;
 	uint16_t tried[RELAY_MAX_TRIES];
 	uint32_t n_tried;
+	uint32_t pool; /* id */
 	struct pick_key key;
 	struct timeouts_spec timeouts;
 	enum proxy_protocol send;
@@ -102,15 +115,11 @@ static void failed(struct relay *relay, const char *why)
 static const struct view_member *pick(struct relay *relay)
 {
 	const struct snapshot *snapshot = worker_snapshot(relay->session.worker);
-	const struct snapshot_service *service;
+	const struct snapshot_pool *pool = snapshot ? snapshot_pool(snapshot, relay->pool) : NULL;
 
-	service = snapshot ? snapshot_find(snapshot, relay->session.service_id) : NULL;
-	if (!service || service->spec->n_routes == 0)
+	if (!pool)
 		return NULL;
-	relay->timeouts = service->spec->timeouts;
-	relay->send = service->spec->proxy_protocol.send;
-	return balancer_pick(snapshot->pools[service->route_pool[0]].balancer, &relay->key,
-			     relay->tried, relay->n_tried);
+	return balancer_pick(pool->balancer, &relay->key, relay->tried, relay->n_tried);
 }
 
 static void on_backend(struct source *source);
@@ -177,12 +186,87 @@ static void run(struct relay *relay)
 		timer_start(worker->loop, &relay->timer, relay->timeouts.tunnel);
 }
 
+/* ---- Where it leads ------------------------------------------------------------------------- */
+
+static const struct snapshot_service *find_service(const struct relay *relay)
+{
+	const struct snapshot *snapshot = worker_snapshot(relay->session.worker);
+
+	return snapshot ? snapshot_find(snapshot, relay->session.service_id) : NULL;
+}
+
+static void refuse(struct relay *relay, const char *why, const char *name)
+{
+	struct worker *worker = relay->session.worker;
+	char peer[ADDR_TEXT_LEN];
+
+	if (worker_may_log(worker))
+		log_warning("connection of '%s' to service '%s' closed: %s%s%s",
+			    addr_format(&relay->session.peer, peer),
+			    worker_service_name(worker, relay->session.service_id), why,
+			    name ? " for " : "", name ? name : "");
+	close_relay(relay, true);
+}
+
+/* "" where the client names nobody. */
+static void lead(struct relay *relay, const char *name)
+{
+	const struct snapshot *snapshot = worker_snapshot(relay->session.worker);
+	const struct snapshot_service *service = find_service(relay);
+	int route = service ? route_find_host(service->table, slice_of(name)) : -ENOENT;
+
+	if (route < 0) {
+		refuse(relay, "no_route", *name ? name : "a connection without a server name");
+		return;
+	}
+	relay->pool = snapshot->pools[snapshot_route_pool(snapshot, service, (uint32_t)route)].id;
+	relay->state = RELAY_CONNECTING;
+	connect_next(relay);
+}
+
+/* The bytes stay in the wire: they are the first that the backend gets. */
+static void peek(struct relay *relay)
+{
+	struct channel *client = &relay->client;
+	enum sni_result result = SNI_MORE;
+	struct sni sni;
+
+	while (result == SNI_MORE && transport_pending(&client->transport)) {
+		ssize_t n = channel_read(client);
+
+		if (n == -EAGAIN)
+			return;
+		if (n <= 0) {
+			refuse(relay,
+			       n == -ENOBUFS ? "client_hello_too_long"
+					     : "closed_before_client_hello",
+			       NULL);
+			return;
+		}
+		result = sni_peek(wire_slice(client->in), &sni);
+	}
+	if (result == SNI_BAD)
+		refuse(relay, sni.reason, NULL);
+	else if (result != SNI_MORE)
+		lead(relay, result == SNI_NAME ? sni.name : "");
+}
+
+static bool routes_by_name(const struct service_spec *spec)
+{
+	for (uint32_t i = 0; i < spec->n_routes; i++)
+		if (spec->routes[i].host[0])
+			return true;
+	return false;
+}
+
 static void on_client(struct source *source)
 {
 	struct relay *relay = container_of(source, struct relay, client.transport.source);
 
 	if (relay->state == RELAY_OPEN)
 		run(relay);
+	else if (relay->state == RELAY_PEEKING)
+		peek(relay);
 }
 
 /* Sent with the first bytes of the client, or by itself: the backend may be the one to speak. */
@@ -233,15 +317,21 @@ static void on_timer(struct timer *timer)
 
 	if (relay->state == RELAY_CONNECTING)
 		connect_lost(relay, "connect_timeout");
+	else if (relay->state == RELAY_PEEKING)
+		refuse(relay, "client_header_timeout", NULL);
 	else
 		close_relay(relay, true);
 }
 
 /* A relay's connection has no request that could end: it goes on until its sides or the drain's
- * deadline end it. */
+ * deadline end it. One that has not said where it leads has not begun. */
 static void retire(struct session *session)
 {
-	(void)session;
+	struct relay *relay = container_of(session, struct relay, session);
+
+	if (relay->state == RELAY_PEEKING && !relay->client.in &&
+	    !transport_pending(&relay->client.transport))
+		close_relay(relay, false);
 }
 
 static void abort_relay(struct session *session)
@@ -253,6 +343,23 @@ static const struct session_ops relay_ops = {
 	.retire = retire,
 	.abort = abort_relay,
 };
+
+static void begin(struct relay *relay)
+{
+	const struct snapshot_service *service = find_service(relay);
+
+	if (!service) {
+		close_relay(relay, true);
+		return;
+	}
+	relay->timeouts = service->spec->timeouts;
+	relay->send = service->spec->proxy_protocol.send;
+	if (routes_by_name(service->spec))
+		timer_start(relay->session.worker->loop, &relay->timer,
+			    relay->timeouts.client_header);
+	else
+		lead(relay, "");
+}
 
 void relay_accept(const struct arrival *arrival)
 {
@@ -275,5 +382,5 @@ void relay_accept(const struct arrival *arrival)
 	}
 	count(&relay->session.counts->opened, 1);
 	worker_session_added(worker, &relay->session);
-	connect_next(relay);
+	begin(relay);
 }

@@ -64,6 +64,14 @@ static int look(const struct route_table *table, const struct question *question
 	return -ENOENT;
 }
 
+int route_find_host(const struct route_table *table, struct slice host)
+{
+	static const struct http_head none;
+	struct question question = {.host = host, .head = &none};
+
+	return look(table, &question);
+}
+
 int route_find(const struct route_table *table, const struct http_head *head)
 {
 	struct question question = {.host = route_host(head->authority), .head = head};

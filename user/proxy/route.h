@@ -16,6 +16,8 @@
 /* The index of the route, or -ENOENT. Looks at the method, authority and target of <head>; the
  * authority may have a port and any case. */
 int route_find(const struct route_table *table, const struct http_head *head);
+/* The same where a name is all there is, or not even that: of a connection. */
+int route_find_host(const struct route_table *table, struct slice host);
 /* "Example.com.:80" is "Example.com"; "[::1]:80" is "[::1]". */
 struct slice route_host(struct slice authority);
 

@@ -11,11 +11,12 @@
 #include "config/config.h"
 
 /* One service on line 2; its keys begin in column 48. */
-#define POOL  "pools: {web: {backends: [{address: 10.0.1.1:80}]}}\n"
-#define BARE  POOL "services: {s: {listen: 10.0.0.1:80, pool: web, "
-#define RELAY BARE "protocol: tcp, path: proxy, "
-#define HTTP  BARE "protocol: http, "
-#define END   "}}\n"
+#define POOL   "pools: {web: {backends: [{address: 10.0.1.1:80}]}}\n"
+#define BARE   POOL "services: {s: {listen: 10.0.0.1:80, pool: web, "
+#define ROUTED POOL "services: {s: {listen: 10.0.0.1:80, "
+#define RELAY  BARE "protocol: tcp, path: proxy, "
+#define HTTP   BARE "protocol: http, "
+#define END    "}}\n"
 
 struct row {
 	const char *name;
@@ -39,6 +40,16 @@ static const struct row rows[] = {
 	 "t:2:93: unknown key 'sends': did you mean 'send'?\n"},
 	{"one word is not enough", RELAY "proxy-protocol: true" END,
 	 "t:2:92: 'proxy-protocol' must be keys and values, not a single value\n"},
+	{"a relay routes by names",
+	 ROUTED "protocol: tcp, path: proxy, routes: [{host: a.example.com, "
+		"pool: web}, {host: \"*.example.org\", pool: web}, {pool: web}]" END,
+	 ""},
+	{"and by nothing else",
+	 ROUTED "protocol: tcp, path: proxy, routes: [{host: a, path: /x, pool: web}]" END,
+	 "t:2:84: 'path' is for 'protocol: http': a relay routes by the name that a TLS client "
+	 "asks for ('host') alone: remove it\n"},
+	{"the kernel path has no routes", ROUTED "routes: [{host: a, pool: web}]" END,
+	 "t:2:45: 'routes' are for 'path: proxy': use 'pool'\n"},
 	{"the kernel path cannot", BARE "proxy-protocol: {accept: true}" END,
 	 "t:2:48: 'proxy-protocol' is for 'path: proxy': the kernel path passes a connection's "
 	 "bytes on as they are: remove it\n"},
