@@ -12,6 +12,10 @@
 
 #define OPEN_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 
+/* Bytes that the kernel takes before they can be sent: what a peer that reads slowly costs. Without
+ * this it is the send buffer, 4 MB by default (net.ipv4.tcp_wmem). */
+#define MAX_UNSENT (256 * 1024)
+
 /* Connections that died in the queue and are skipped in one call. */
 #define ACCEPT_MAX_SKIPPED 1024
 
@@ -35,6 +39,8 @@ static int open_tcp(const struct addr *addr)
 		return -errno;
 	/* Accepted sockets inherit it from their listener: one system call less for each. */
 	err = set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (!err)
+		err = set_flag(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, MAX_UNSENT);
 	return err ? close_failed(fd, err) : fd;
 }
 

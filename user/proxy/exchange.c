@@ -453,11 +453,11 @@ static void begin_patience(struct exchange *x)
 }
 
 /*
- * The kernel says that a socket can be written when a third of its buffer is free (sock_def_write_
- * space and sk_stream_is_writeable in Linux), which a peer that reads steadily, but slowly, may
- * need minutes for. So the time is halved, and after each half the kernel is asked what the peer
- * has taken: it is given up after a whole time without a write, if it took nothing in the second
- * half.
+ * The kernel says that a socket can be written when a good part of what it holds has gone out (see
+ * tcp_stream_memory_free and sk_stream_is_writeable in Linux): a peer that reads steadily, but
+ * slowly, may need minutes for that. So the time is halved, and after each half the kernel is asked
+ * what the peer has taken: it is given up after a whole time without a write, if it took nothing in
+ * the second half.
  */
 static bool still_taking(struct exchange *x)
 {
