@@ -121,12 +121,13 @@ const struct http_header *http_find(const struct http_head *head, enum http_head
 	return NULL;
 }
 
-const char *http_second(const struct http_head *head, enum http_header_id id)
+const char *http_second(const struct http_head *head, const struct http_header *first)
 {
-	const struct http_header *header = http_find(head, id);
+	const struct http_header *end = head->headers + head->n_headers;
 
-	do {
-		header++;
-	} while (header->id != id);
-	return header->name.ptr;
+	for (const struct http_header *header = first + 1; header < end; header++) {
+		if (header->id == first->id)
+			return header->name.ptr;
+	}
+	return first->name.ptr;
 }

@@ -36,8 +36,8 @@ struct http_input http_input_init(struct slice in, bool response, struct http_re
 /* The result of a parser: <err> of its last step to what the public functions return. */
 ssize_t http_input_result(struct http_input *in, struct slice all, int err);
 
-/* Where the second header of that id is, which there is. */
-const char *http_second(const struct http_head *head, enum http_header_id id);
+/* Where the next header of the same id is. */
+const char *http_second(const struct http_head *head, const struct http_header *first);
 
 int http_read_crlf(struct http_input *in, const char *reason);
 /* "HTTP/1.x", 8 bytes. */

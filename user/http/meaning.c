@@ -145,8 +145,7 @@ static int read_transfer_encoding(struct http_input *in, struct http_head *head,
 		return http_refuse(in, 400, "length_and_transfer_encoding",
 				   length > te ? length->name.ptr : te->name.ptr);
 	if (fields->count[HTTP_H_TRANSFER_ENCODING] > 1)
-		return http_refuse(in, 400, "duplicate_transfer_encoding",
-				   http_second(head, HTTP_H_TRANSFER_ENCODING));
+		return http_refuse(in, 400, "duplicate_transfer_encoding", http_second(head, te));
 	if (head->minor == 0) /* RFC 9112 section 6.1: its framing is faulty */
 		return http_refuse(in, 400, "transfer_encoding_in_1_0", te->name.ptr);
 	err = read_coding(in, te->value);
@@ -165,8 +164,7 @@ static int read_content_length(struct http_input *in, struct http_head *head,
 	uint64_t length;
 
 	if (fields->count[HTTP_H_CONTENT_LENGTH] > 1)
-		return http_refuse(in, 400, "duplicate_content_length",
-				   http_second(head, HTTP_H_CONTENT_LENGTH));
+		return http_refuse(in, 400, "duplicate_content_length", http_second(head, field));
 	if (!parse_u64(field->value, &length) || length > INT64_MAX)
 		return http_refuse(in, 400, "bad_content_length",
 				   stop < end ? stop : field->value.ptr);

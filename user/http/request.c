@@ -141,7 +141,7 @@ static int judge_host(struct http_input *in, struct http_head *head, struct http
 	const char *stop;
 
 	if (fields->count[HTTP_H_HOST] > 1)
-		return http_refuse(in, 400, "duplicate_host", http_second(head, HTTP_H_HOST));
+		return http_refuse(in, 400, "duplicate_host", http_second(head, host));
 	if (!host)
 		return head->minor == 0 ? 0 : http_refuse(in, 400, "no_host", in->at);
 	stop = authority_stop(host->value);
