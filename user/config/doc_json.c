@@ -8,7 +8,12 @@
 /* Maps whose keys are the operator's names, not our words. */
 static bool holds_names(const char *key)
 {
-	static const char *const words[] = {"pools", "services", "backends", "interfaces"};
+	static const char *const words[] = {"pools",
+					    "services",
+					    "backends",
+					    "interfaces",
+					    /* of headers */ "set",
+					    "add"};
 
 	for (size_t i = 0; key && i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcmp(key, words[i]) == 0)

@@ -93,12 +93,36 @@ static bool methods_equal(const struct route_spec *a, const struct route_spec *b
 	return true;
 }
 
+static bool headers_equal(const struct headers_spec *a, const struct headers_spec *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++) {
+		const struct header_spec *x = &a->headers[i];
+		const struct header_spec *y = &b->headers[i];
+
+		if (x->op != y->op || strcmp(x->name, y->name) != 0 ||
+		    strcmp(x->value, y->value) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool sticky_equal(const struct sticky_spec *a, const struct sticky_spec *b)
+{
+	return strcmp(a->cookie, b->cookie) == 0 && strcmp(a->path, b->path) == 0 &&
+	       a->max_age_ms == b->max_age_ms && a->secure == b->secure &&
+	       a->http_only == b->http_only && a->same_site == b->same_site;
+}
+
 static bool route_equal(const struct route_spec *a, const struct route_spec *b)
 {
 	return strcmp(a->host, b->host) == 0 && strcmp(a->path, b->path) == 0 &&
 	       strcmp(a->pool, b->pool) == 0 && methods_equal(a, b) && shares_equal(a, b) &&
 	       strcmp(a->redirect.to, b->redirect.to) == 0 &&
-	       a->redirect.code == b->redirect.code && timeouts_equal(&a->timeouts, &b->timeouts);
+	       a->redirect.code == b->redirect.code && timeouts_equal(&a->timeouts, &b->timeouts) &&
+	       headers_equal(&a->request_headers, &b->request_headers) &&
+	       headers_equal(&a->response_headers, &b->response_headers);
 }
 
 static bool routes_equal(const struct service_spec *a, const struct service_spec *b)
@@ -126,5 +150,6 @@ bool service_spec_equal(const struct service_spec *a, const struct service_spec 
 	       addrs_equal(a->snat, a->n_snat, b->snat, b->n_snat) && routes_equal(a, b) &&
 	       timeouts_equal(&a->timeouts, &b->timeouts) &&
 	       proxy_protocol_equal(&a->proxy_protocol, &b->proxy_protocol) &&
-	       protection_equal(a, b);
+	       prefixes_equal(a->trusted, a->n_trusted, b->trusted, b->n_trusted) &&
+	       sticky_equal(&a->sticky, &b->sticky) && protection_equal(a, b);
 }

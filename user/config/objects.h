@@ -12,20 +12,24 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-key_read_fn read_interfaces;	 /* out: struct config */
-key_read_fn read_pools;		 /* out: struct config */
-key_read_fn read_services;	 /* out: struct config */
-key_read_fn read_health;	 /* out: struct health_spec */
-key_read_fn read_routes;	 /* out: struct service_spec */
-key_read_fn read_timeouts;	 /* out: struct timeouts_spec */
-key_read_fn read_allow;		 /* out: struct service_spec */
-key_read_fn read_deny;		 /* out: struct service_spec */
-key_read_fn read_rate;		 /* out: struct rate_spec */
-key_read_fn read_flow_timeouts;	 /* out: struct flow_timeouts_spec */
-key_read_fn read_proxy_protocol; /* out: struct proxy_protocol_spec */
-key_read_fn read_queue;		 /* out: struct queue_spec */
-key_read_fn read_retries;	 /* out: struct retry_spec */
-key_read_fn read_passive;	 /* out: struct passive_spec */
+key_read_fn read_interfaces;	   /* out: struct config */
+key_read_fn read_pools;		   /* out: struct config */
+key_read_fn read_services;	   /* out: struct config */
+key_read_fn read_health;	   /* out: struct health_spec */
+key_read_fn read_routes;	   /* out: struct service_spec */
+key_read_fn read_timeouts;	   /* out: struct timeouts_spec */
+key_read_fn read_request_headers;  /* out: struct headers_spec */
+key_read_fn read_response_headers; /* likewise */
+key_read_fn read_trusted;	   /* out: struct service_spec */
+key_read_fn read_sticky;	   /* out: struct sticky_spec */
+key_read_fn read_allow;		   /* out: struct service_spec */
+key_read_fn read_deny;		   /* out: struct service_spec */
+key_read_fn read_rate;		   /* out: struct rate_spec */
+key_read_fn read_flow_timeouts;	   /* out: struct flow_timeouts_spec */
+key_read_fn read_proxy_protocol;   /* out: struct proxy_protocol_spec */
+key_read_fn read_queue;		   /* out: struct queue_spec */
+key_read_fn read_retries;	   /* out: struct retry_spec */
+key_read_fn read_passive;	   /* out: struct passive_spec */
 void pool_overload_defaults(struct pool_spec *pool);
 void health_defaults(struct health_spec *health);
 

@@ -76,6 +76,16 @@ void read_deny(struct build *build, const struct place *place, void *out)
 	service->n_deny = list.count;
 }
 
+void read_trusted(struct build *build, const struct place *place, void *out)
+{
+	struct service_spec *service = out;
+	struct prefix_list list = {0};
+
+	read_prefixes(build, place, "trusted-proxies", &list);
+	service->trusted = list.prefixes;
+	service->n_trusted = list.count;
+}
+
 /* ---- rate ----------------------------------------------------------------------------------- */
 
 #define RATE(name) offsetof(struct rate_spec, name)

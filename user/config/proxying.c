@@ -44,6 +44,7 @@ static void check_relay_route(struct build *build, const struct place *route)
 void check_proxying(struct build *build, const struct place *place,
 		    const struct service_spec *service)
 {
+	static const char *const http_keys[] = {"trusted-proxies", "sticky"};
 	struct place at = place_at_key(place, "proxy-protocol");
 
 	if (service->path == PATH_KERNEL && doc_get(place->doc, "proxy-protocol"))
@@ -56,5 +57,11 @@ void check_proxying(struct build *build, const struct place *place,
 
 		if (node && service->protocol == PROTOCOL_TCP)
 			check_relay_route(build, &route);
+	}
+	for (size_t i = 0; i < COUNT(http_keys); i++) {
+		at = place_at_key(place, http_keys[i]);
+		if (service->protocol != PROTOCOL_HTTP && doc_get(place->doc, http_keys[i]))
+			complain_key(build, &at, "'%s' is for 'protocol: http': remove it",
+				     http_keys[i]);
 	}
 }

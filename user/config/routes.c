@@ -275,7 +275,9 @@ static const struct key route_keys[] = {
 	{"pool", KEY_TEXT, TEXT(pool), NULL, NULL},
 	{"pools", KEY_OBJECT, 0, 0, 0, NULL, read_shares},
 	{"redirect", KEY_OBJECT, FIELD(redirect), 0, 0, NULL, read_redirect},
-	{"headers", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"headers", KEY_OBJECT, FIELD(request_headers), 0, 0, NULL, read_request_headers},
+	{"response-headers", KEY_OBJECT, FIELD(response_headers), 0, 0, NULL,
+	 read_response_headers},
 	{"timeouts", KEY_OBJECT, FIELD(timeouts), 0, 0, NULL, read_route_timeouts},
 };
 
@@ -299,6 +301,18 @@ static void check_ends(struct build *build, const struct place *place)
 			 "'pool' is missing: a route leads to one, or has 'pools' or a 'redirect'");
 }
 
+/* A redirect goes nowhere, and has nowhere to tell of. */
+static void check_redirect_headers(struct build *build, const struct place *place,
+				   const struct route_spec *route)
+{
+	struct place at = place_at_key(place, "headers");
+
+	if (route->redirect.code && doc_get(place->doc, "headers"))
+		complain_key(build, &at,
+			     "'headers' are for requests to a pool: a redirect's own are in "
+			     "'response-headers'");
+}
+
 static void read_route(struct build *build, const struct place *place, struct route_spec *route)
 {
 	keys_read(build, place, route_keys, COUNT(route_keys), route);
@@ -306,6 +320,7 @@ static void read_route(struct build *build, const struct place *place, struct ro
 		return;
 	check_host(build, place, route);
 	check_path(build, place, route);
+	check_redirect_headers(build, place, route);
 	check_ends(build, place);
 }
 

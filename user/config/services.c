@@ -133,9 +133,9 @@ static const struct key service_keys[] = {
 	{"deny", KEY_OBJECT, 0, 0, 0, NULL, read_deny},
 	{"rate", KEY_OBJECT, FIELD(rate), 0, 0, NULL, read_rate},
 	{"proxy-protocol", KEY_OBJECT, FIELD(proxy_protocol), 0, 0, NULL, read_proxy_protocol},
-	{"trusted-proxies", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"trusted-proxies", KEY_OBJECT, 0, 0, 0, NULL, read_trusted},
 	{"access-log", KEY_LATER, 0, 0, 0, NULL, NULL},
-	{"sticky", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"sticky", KEY_OBJECT, FIELD(sticky), 0, 0, NULL, read_sticky},
 	{"hash", KEY_LATER, 0, 0, 0, NULL, NULL},
 };
 

@@ -67,6 +67,7 @@ control_fn api_upgrade_get;
 json_t *api_pool_json(struct pool_entry *entry);
 json_t *api_services_json(struct load_balancer *lb);
 json_t *api_service_json(struct load_balancer *lb, const struct service_spec *service);
+json_t *api_sticky_json(const struct sticky_spec *sticky);
 json_t *api_routes_json(const struct service_spec *service);
 json_t *api_backend_json(struct pool_entry *entry, struct backend *backend);
 json_t *api_interfaces_json(struct load_balancer *lb);

@@ -51,6 +51,38 @@ static json_t *timeouts_json(const struct timeouts_spec *timeouts)
 	return json;
 }
 
+static json_t *headers_json(const struct headers_spec *headers)
+{
+	json_t *json = json_object();
+
+	for (uint32_t i = 0; i < headers->n; i++) {
+		const struct header_spec *header = &headers->headers[i];
+		const char *key = header->op == HEADER_SET ? "set" : "add";
+		json_t *part;
+
+		if (header->op == HEADER_REMOVE)
+			key = "remove";
+		part = json_object_get(json, key);
+		if (!part) {
+			part = header->op == HEADER_REMOVE ? json_array() : json_object();
+			(void)json_object_set_new(json, key, part);
+		}
+		if (header->op == HEADER_REMOVE)
+			(void)json_array_append_new(part, json_string(header->name));
+		else
+			(void)json_object_set_new(part, header->name, json_string(header->value));
+	}
+	return json;
+}
+
+json_t *api_sticky_json(const struct sticky_spec *sticky)
+{
+	return json_pack("{s:s,s:s,s:I,s:b,s:b,s:s}", "cookie", sticky->cookie, "path",
+			 sticky->path, "max_age_ms", (json_int_t)sticky->max_age_ms, "secure",
+			 (int)sticky->secure, "http_only", (int)sticky->http_only, "same_site",
+			 strtable_name(&same_site_names, (int)sticky->same_site));
+}
+
 static json_t *route_json(const struct route_spec *route)
 {
 	json_t *json = json_pack("{s:s,s:s}", "host", route->host, "path", route->path);
@@ -65,6 +97,11 @@ static json_t *route_json(const struct route_spec *route)
 		(void)json_object_set_new(json, "redirect",
 					  json_pack("{s:s,s:i}", "to", route->redirect.to, "code",
 						    (int)route->redirect.code));
+	if (route->request_headers.n > 0)
+		(void)json_object_set_new(json, "headers", headers_json(&route->request_headers));
+	if (route->response_headers.n > 0)
+		(void)json_object_set_new(json, "response_headers",
+					  headers_json(&route->response_headers));
 	if (json_object_size(timeouts) > 0)
 		(void)json_object_set(json, "timeouts", timeouts);
 	json_decref(timeouts);

@@ -125,6 +125,11 @@ static json_t *service_json(struct load_balancer *lb, const struct service_spec 
 
 	if (service->path == PATH_KERNEL)
 		add_kernel_keys(json, service);
+	if (service->n_trusted > 0)
+		(void)json_object_set_new(json, "trusted_proxies",
+					  prefixes_json(service->trusted, service->n_trusted));
+	if (service->sticky.cookie[0])
+		(void)json_object_set_new(json, "sticky", api_sticky_json(&service->sticky));
 	else
 		add_proxy_keys(json, service);
 	(void)json_object_update(json, counts);

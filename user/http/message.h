@@ -68,6 +68,9 @@ enum http_header_id {
 	HTTP_H_X_FORWARDED_HOST,
 	HTTP_H_FORWARDED,
 	HTTP_H_VIA,
+	HTTP_H_COOKIE,
+	HTTP_H_X_REQUEST_ID,
+	HTTP_H_TRACEPARENT,
 };
 
 struct http_header {

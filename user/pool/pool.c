@@ -212,13 +212,14 @@ static void weigh(struct pool *pool)
 
 /* ---- Views --------------------------------------------------------------------------------- */
 
-static void fill(struct view_member *member, const struct backend *backend)
+static void fill(const struct pool *pool, struct view_member *member, const struct backend *backend)
 {
 	member->id = backend->id;
 	member->weight = (uint16_t)backend->effective_weight;
 	member->ramp = (uint16_t)backend->ramp;
 	member->since_ms = backend->draining_since_ms;
 	member->max_connections = backend->spec.max_connections;
+	member->token = backend_token(pool->spec.name, backend->spec.name);
 	member->addr = backend->spec.addr;
 	member->live = backend->live;
 	memcpy(member->name, backend->spec.name, sizeof(member->name));
@@ -243,7 +244,7 @@ static int make_view(struct pool *pool, bool draining, uint32_t count, struct vi
 		const struct backend *backend = backend_of(node);
 
 		if (draining ? drains(pool, backend) : backend->eligible)
-			fill(member++, backend);
+			fill(pool, member++, backend);
 	}
 	*ret_view = view;
 	return 0;

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
 
 int view_new(uint32_t count, uint32_t pool_size, struct view **ret_view)
 {
@@ -16,6 +18,13 @@ int view_new(uint32_t count, uint32_t pool_size, struct view **ret_view)
 	view->pool_size = pool_size;
 	*ret_view = view;
 	return 0;
+}
+
+uint64_t backend_token(const char *pool, const char *backend)
+{
+	uint64_t hash = XXH64(backend, strlen(backend), XXH64(pool, strlen(pool), 0));
+
+	return hash ? hash : 1;
 }
 
 struct view *view_get(struct view *view)

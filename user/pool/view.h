@@ -22,6 +22,7 @@ struct view_member {
 	uint16_t ramp;		  /* 1..RAMP_STEPS of its own weight: slow start */
 	uint64_t since_ms;	  /* monotonic: when it began to drain, if this is a view of such */
 	uint32_t max_connections; /* of the proxy path; 0: any number */
+	uint64_t token;		  /* backend_token() */
 	struct addr addr;
 	struct lb_live *live;
 	char name[POOL_NAME_LEN];
@@ -37,6 +38,10 @@ struct view {
 
 /* One reference; <count> zeroed members, for the maker to fill before anybody else sees it. */
 int view_new(uint32_t count, uint32_t pool_size, struct view **ret_view);
+
+/* What names a backend to the outside without showing it: the same at any time and in any lbd,
+ * never 0. */
+uint64_t backend_token(const char *pool, const char *backend);
 
 struct view *view_get(struct view *view);
 void view_put(struct view *view); /* NULL is fine */

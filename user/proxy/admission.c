@@ -275,8 +275,10 @@ static const struct view_member *enter_other(struct admission *admission,
 enum admission_result admission_enter(struct admission *admission, const struct admission_ask *ask,
 				      const struct view_member **ret_member)
 {
-	const struct view_member *member =
-		balancer_pick(ask->pool->balancer, ask->key, ask->tried, ask->n_tried);
+	const struct view_member *member = ask->preferred;
+
+	if (!member)
+		member = balancer_pick(ask->pool->balancer, ask->key, ask->tried, ask->n_tried);
 
 	if (!member)
 		return ADMISSION_NONE;

@@ -32,6 +32,7 @@ struct admission_ask {
 	const struct pick_key *key;
 	const uint16_t *tried; /* backends that have failed this request already */
 	uint32_t n_tried;
+	const struct view_member *preferred; /* goes before the algorithm's choice; NULL: none */
 };
 
 enum admission_result {

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "proxy/admission.h"
 #include "proxy/reporter.h"
+#include "proxy/sticky.h"
 
 static const struct snapshot_pool *find_pool(const struct exchange *x)
 {
@@ -29,6 +30,7 @@ static void count_opened(struct exchange *x, const struct view_member *member)
 {
 	x->live = member->live;
 	x->backend_id = member->id;
+	x->token = member->token;
 	memcpy(x->backend, member->name, sizeof(x->backend));
 	live_add(&x->live->proxy_opened, 1);
 }
@@ -147,6 +149,8 @@ static enum admission_result enter(struct exchange *x, const struct snapshot_poo
 	}
 	if (!pool)
 		return ADMISSION_NONE;
+	if (x->sticky && x->n_tried == 0)
+		ask.preferred = sticky_member(pool, x->sticky);
 	return admission_enter(x->worker->shared->admission, &ask, ret_member);
 }
 

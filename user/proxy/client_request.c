@@ -9,6 +9,7 @@
 #include "proxy/greeting.h"
 #include "proxy/redirect.h"
 #include "proxy/route.h"
+#include "proxy/sticky.h"
 #include "proxy/variables.h"
 
 static struct exchange *refused(struct client_refusal *ret_refusal, unsigned status,
@@ -41,21 +42,47 @@ struct asked {
 	const struct snapshot *snapshot;
 	const struct snapshot_service *service;
 	struct route_rule *rule;
+	struct forwarded forwarded;
+	struct request_id names;
 	struct variables variables;
+	uint64_t sticky; /* the token that the client's cookie holds; 0: none */
 };
+
+/* What the route and the service change in the response, while the request is at hand. */
+static int note_reply(struct exchange *x, struct asked *asked)
+{
+	const struct header_edits *edits = &asked->rule->response_edits;
+	const struct sticky_spec *sticky = &asked->service->spec->sticky;
+	int err = 0;
+
+	if (edits->n == 0 && !sticky->cookie[0])
+		return 0;
+	x->reply = buffer_take(&x->worker->buffers);
+	if (!x->reply)
+		return -ENOMEM;
+	if (edits->n > 0)
+		err = reply_edit_note(edits, &asked->variables, x->reply);
+	if (err == 0 && sticky->cookie[0])
+		err = sticky_note(sticky, x->reply);
+	return err;
+}
 
 static int put_head(struct exchange *x, struct asked *asked)
 {
 	struct forward_request forward = {
-		.client = asked->client->session.peer,
-		.upgrade = x->upgrade,
+		.forwarded = &asked->forwarded,
+		.names = &asked->names,
+		.edits = &asked->rule->request_edits,
+		.variables = &asked->variables,
 		.local = asked->client->session.local,
-		.proto = asked->variables.proto,
+		.upgrade = x->upgrade,
+		.cookie_name = slice_of(asked->service->spec->sticky.cookie),
 	};
 	const struct session *session = &asked->client->session;
 	const struct transport *transport = &asked->client->channel.transport;
 	enum proxy_protocol send = asked->service->spec->proxy_protocol.send;
 	struct http_head *head = asked->head;
+	int err;
 
 	/* Asked only where it is needed: it is a system call. */
 	if (head->minor == 0 && head->authority.len == 0 && forward.local.port == 0)
@@ -66,7 +93,8 @@ static int put_head(struct exchange *x, struct asked *asked)
 	/* In the request's own wire, so that a retry sends it again. */
 	if (send != PROXY_PROTOCOL_NONE && greeting_put(send, session, transport, x->request) < 0)
 		return -EMSGSIZE;
-	return forward_request_put(&forward, head, x->request);
+	err = forward_request_put(&forward, head, x->request);
+	return err < 0 ? err : note_reply(x, asked);
 }
 
 static void fill(struct exchange *x, const struct asked *asked)
@@ -78,23 +106,48 @@ static void fill(struct exchange *x, const struct asked *asked)
 	x->service_id = session->service_id;
 	x->timeouts = asked->rule->timeouts;
 	x->alone = asked->service->spec->proxy_protocol.send != PROXY_PROTOCOL_NONE;
-	x->key.client = session->peer;
+	x->sticky = asked->sticky;
+	x->client_addr = asked->forwarded.client;
+	x->request_id_len = (uint8_t)asked->names.id.len;
+	memcpy(x->request_id, asked->names.id.ptr, asked->names.id.len);
+	x->key.client = asked->forwarded.client;
 	x->key.hash = XXH64(&session->peer, sizeof(session->peer), session->service_id);
 	body_writer_init(&x->writer, asked->head->framing);
 }
 
 /* The route's own answer. What is left of a body is not worth the connection. */
-static struct exchange *redirected(struct asked *asked, struct client_refusal *ret_refusal)
+static int redirect(struct asked *asked, struct wire *out)
 {
 	struct client *client = asked->client;
-	struct wire *out = channel_out(&client->channel);
+	struct buffer_pool *buffers = &client->session.worker->buffers;
 	struct redirect redirect = {.rule = asked->rule, .variables = &asked->variables};
+	struct wire *notes = NULL;
+	int err = 0;
 
 	if (asked->head->framing != HTTP_BODY_NONE)
 		client->keep_alive = false;
 	redirect.close = !client->keep_alive;
-	if (!out || redirect_write(&redirect, out) < 0)
-		return refused(ret_refusal, 500, "no_memory");
+	if (asked->rule->response_edits.n > 0) {
+		notes = buffer_take(buffers);
+		err = notes ? reply_edit_note(&asked->rule->response_edits, &asked->variables,
+					      notes)
+			    : -ENOMEM;
+	}
+	redirect.notes = notes;
+	if (err == 0)
+		err = redirect_write(&redirect, out);
+	buffer_give(buffers, notes);
+	return err;
+}
+
+static struct exchange *redirected(struct asked *asked, struct client_refusal *ret_refusal)
+{
+	struct wire *out = channel_out(&asked->client->channel);
+	int err = out ? redirect(asked, out) : -ENOMEM;
+
+	if (err < 0)
+		return refused(ret_refusal, 500,
+			       err == -EMSGSIZE ? "response_head_too_large" : "no_memory");
 	return refused(ret_refusal, asked->rule->spec->redirect.code, NULL);
 }
 
@@ -119,10 +172,27 @@ static struct exchange *prepared(struct asked *asked, uint32_t pool,
 static void set_variables(struct asked *asked)
 {
 	asked->variables.head = asked->head;
-	asked->variables.client = asked->client->session.peer;
+	asked->variables.client = asked->forwarded.client;
+	asked->variables.request_id = asked->names.id;
+	asked->variables.traceparent = asked->names.trace;
 	asked->variables.proto = "http";
 	asked->variables.service = asked->service->spec->name;
 	asked->variables.pool = "";
+}
+
+/* Where a sticky client's backend is, else the next in turn. */
+static uint32_t choose_pool(struct asked *asked, uint32_t route)
+{
+	const struct sticky_spec *sticky = &asked->service->spec->sticky;
+	const uint32_t *pools = &asked->service->route_pool[asked->rule->first_pool];
+
+	if (sticky->cookie[0])
+		asked->sticky = sticky_read(sticky, asked->head);
+	for (uint32_t i = 0; asked->sticky && i < asked->rule->spec->n_shares; i++) {
+		if (sticky_member(&asked->snapshot->pools[pools[i]], asked->sticky))
+			return pools[i];
+	}
+	return snapshot_route_pool(asked->snapshot, asked->service, route);
 }
 
 static struct exchange *routed(struct asked *asked, uint32_t route,
@@ -131,10 +201,13 @@ static struct exchange *routed(struct asked *asked, uint32_t route,
 	uint32_t pool;
 
 	asked->rule = &asked->service->table->rules[route];
+	forwarded_find(asked->service->spec, &asked->client->session.peer, asked->head,
+		       &asked->forwarded);
+	request_id_take(&asked->names, asked->head);
 	set_variables(asked);
 	if (asked->rule->spec->redirect.code)
 		return redirected(asked, ret_refusal);
-	pool = snapshot_route_pool(asked->snapshot, asked->service, route);
+	pool = choose_pool(asked, route);
 	asked->variables.pool = asked->snapshot->pools[pool].spec->name;
 	return prepared(asked, pool, ret_refusal);
 }

@@ -24,7 +24,7 @@ struct exchange *exchange_new(struct worker *worker, struct client *client)
 	}
 	if (!x)
 		return NULL;
-	memset(x, 0, sizeof(*x));
+	memset(x, 0, offsetof(struct exchange, request_id));
 	x->worker = worker;
 	x->client = client;
 	timer_init(&x->timer, on_timer);
@@ -67,7 +67,9 @@ static void end(struct exchange *x, bool keep_upstream)
 	x->waiter = NULL;
 	attempt_end(x, keep_upstream);
 	buffer_give(&x->worker->buffers, x->request);
+	buffer_give(&x->worker->buffers, x->reply);
 	x->request = NULL;
+	x->reply = NULL;
 }
 
 void exchange_abort(struct exchange *x)

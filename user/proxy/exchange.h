@@ -29,6 +29,7 @@
 #define PROXY_EXCHANGE_H
 
 #include "proxy/http1_upstream.h"
+#include "proxy/request_id.h"
 
 #define EXCHANGE_MAX_TRIES   11 /* one, and ten retries, which is the most a pool may have */
 #define EXCHANGE_MAX_INTERIM 32 /* 1xx before one response */
@@ -74,10 +75,14 @@ struct exchange {
 	struct pick_key key;
 	struct wire *request; /* its head and what there is of its body, while no upstream has it */
 	struct body_writer writer; /* how the rest of the body is framed, likewise */
+	struct wire *reply; /* what the route changes in the response's head (reply_edit.h) */
+	uint64_t sticky;    /* the token of the backend that the client's cookie names; 0: none */
+	struct addr client_addr; /* whose request it is, also behind trusted proxies */
 	/* The backend. */
 	struct upstream *upstream;
 	struct lb_live *live; /* non-NULL: counted as open, and inside the backend's gate */
 	char backend[POOL_NAME_LEN];
+	uint64_t token; /* of the backend, for cookies */
 	uint16_t backend_id;
 	uint16_t tried[EXCHANGE_MAX_TRIES];
 	uint16_t admitted; /* the backend that a queue has let it in to; 0: none */
@@ -96,6 +101,8 @@ struct exchange {
 	uint64_t counted_in, counted_out; /* of this upstream, already in the live row */
 	struct timer timer;
 	struct exchange *next_free;
+	uint8_t request_id_len;
+	char request_id[REQUEST_ID_MAX];
 };
 
 /* Zeroed, from the worker's stock; NULL: no memory. */

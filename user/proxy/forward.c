@@ -4,8 +4,7 @@
 #include <errno.h>
 
 #include "http/token.h"
-
-static const struct slice via = {"1.1 lbd", 7};
+#include "proxy/cookie.h"
 
 /* Takes every header of that id out of what is passed on. */
 static void withhold(struct http_head *head, enum http_header_id id)
@@ -68,37 +67,38 @@ static void put_upgrade(struct http_writer *w, const struct http_head *head)
 	http_put_header(w, SLICE("Upgrade"), upgrade->value);
 }
 
-/* One line that names every hop before, then ours: many servers read one line only. */
-static void put_forwarded_for(struct http_writer *w, struct http_head *head,
-			      const struct addr *client)
+static void put_host(const struct forward_request *forward, struct http_head *head,
+		     struct http_writer *w)
 {
+	const struct format *host = header_edits_host(forward->edits);
 	char text[ADDR_TEXT_LEN];
 
-	http_put(w, SLICE("X-Forwarded-For: "));
-	for (unsigned i = 0; i < head->n_headers; i++) {
-		const struct http_header *header = &head->headers[i];
-
-		if (header->id != HTTP_H_X_FORWARDED_FOR || header->hop || header->value.len == 0)
-			continue;
-		http_put(w, header->value);
-		http_put(w, SLICE(", "));
-	}
-	http_put(w, slice_of(addr_format_ip(client, text)));
+	http_put(w, SLICE("Host: "));
+	if (host)
+		format_expand(host, variables_value, forward->variables, w);
+	else if (head->authority.len == 0 && head->minor == 0 && !http_find(head, HTTP_H_HOST))
+		http_put(w, slice_of(addr_format(&forward->local, text)));
+	else
+		http_put(w, head->authority);
 	http_put(w, SLICE("\r\n"));
-	withhold(head, HTTP_H_X_FORWARDED_FOR);
+	withhold(head, HTTP_H_HOST);
 }
 
-static void put_host(struct http_writer *w, struct http_head *head, const struct addr *local)
+/* RFC 9110 section 7.6.3: the version that was received. */
+static void put_via(const struct http_head *head, uint32_t taken, struct http_writer *w)
 {
-	char text[ADDR_TEXT_LEN];
+	if (!(taken & 1U << HTTP_H_VIA))
+		http_put_header(w, SLICE("Via"), head->minor ? SLICE("1.1 lbd") : SLICE("1.0 lbd"));
+}
 
-	if (head->authority.len == 0)
-		head->authority = slice_of("");
-	if (head->authority.len == 0 && head->minor == 0 && !http_find(head, HTTP_H_HOST))
-		http_put_header(w, SLICE("Host"), slice_of(addr_format(local, text)));
-	else
-		http_put_header(w, SLICE("Host"), head->authority);
-	withhold(head, HTTP_H_HOST);
+static void put_names(const struct forward_request *forward, struct http_writer *w)
+{
+	const struct request_id *names = forward->names;
+
+	if (names->made_id && !header_edits_take(forward->edits, HTTP_H_X_REQUEST_ID))
+		http_put_header(w, SLICE("X-Request-ID"), names->id);
+	if (names->made_trace && !header_edits_take(forward->edits, HTTP_H_TRACEPARENT))
+		http_put_header(w, SLICE("traceparent"), names->trace);
 }
 
 static int finish(struct http_writer *w, struct wire *out)
@@ -120,18 +120,20 @@ static struct http_writer writer_of(struct wire *out)
 int forward_request_put(const struct forward_request *forward, struct http_head *head,
 			struct wire *out)
 {
+	const struct header_edits *edits = forward->edits;
 	struct http_writer w = writer_of(out);
 
 	http_put_request_line(&w, head);
-	put_host(&w, head, &forward->local);
-	put_forwarded_for(&w, head, &forward->client);
-	withhold(head, HTTP_H_X_FORWARDED_PROTO);
+	put_host(forward, head, &w);
+	header_edits_withhold(edits, head);
+	forwarded_put(forward->forwarded, forward->variables->proto, edits->taken, head, &w);
 	settle_trailer(head, head->framing);
+	if (forward->cookie_name.len > 0)
+		cookie_put_others(head, forward->cookie_name, &w);
 	http_put_end_to_end(&w, head);
-	http_put_header(&w, SLICE("X-Forwarded-Proto"), slice_of(forward->proto));
-	if (head->authority.len > 0 && !http_find(head, HTTP_H_X_FORWARDED_HOST))
-		http_put_header(&w, SLICE("X-Forwarded-Host"), head->authority);
-	http_put_header(&w, SLICE("Via"), via);
+	put_via(head, edits->taken, &w);
+	put_names(forward, &w);
+	header_edits_put(edits, variables_value, forward->variables, &w);
 	if (head->expect_continue)
 		http_put_header(&w, SLICE("Expect"), SLICE("100-continue"));
 	if (forward->upgrade)
@@ -167,11 +169,13 @@ int forward_response_put(const struct forward_response *forward, struct http_hea
 {
 	struct http_writer w = writer_of(out);
 	bool final = head->status >= 200;
+	uint32_t taken = reply_edit_withhold(forward->notes, head);
 
 	http_put_status_line(&w, head->status, head->reason);
 	settle_trailer(head, forward->framing);
 	http_put_end_to_end(&w, head);
-	http_put_header(&w, SLICE("Via"), via);
+	put_via(head, taken, &w);
+	reply_edit_put(forward->notes, forward->backend, &w);
 	if (forward->upgrade)
 		put_upgrade(&w, head);
 	if (final && !forward->keep_alive)

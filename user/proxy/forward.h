@@ -8,22 +8,31 @@
 #ifndef PROXY_FORWARD_H
 #define PROXY_FORWARD_H
 
-#include "base/addr.h"
 #include "proxy/buffer_pool.h"
+#include "proxy/forwarded.h"
+#include "proxy/header_edit.h"
+#include "proxy/reply_edit.h"
+#include "proxy/request_id.h"
+#include "proxy/variables.h"
 
 struct forward_request {
-	struct addr client;
+	const struct forwarded *forwarded;
+	const struct request_id *names;
+	const struct header_edits *edits;
+	struct variables *variables;
 	struct addr local; /* what the client connected to: the Host of an HTTP/1.0 request */
 	bool upgrade;	   /* ask for the upgrade the client asks for */
-	const char *proto; /* X-Forwarded-Proto */
+	struct slice cookie_name; /* a cookie of ours, not to be passed on; empty: none */
 };
 
 struct forward_response {
 	unsigned client_minor;
 	enum http_framing framing; /* to the client */
 	enum http_method method;
-	bool keep_alive; /* of the client's connection */
-	bool upgrade;	 /* a 101 */
+	bool keep_alive;    /* of the client's connection */
+	bool upgrade;	    /* a 101 */
+	struct slice notes; /* what the route changes, see reply_edit.h */
+	const struct reply_backend *backend;
 };
 
 /* Appends to <out>; -EMSGSIZE when the head does not fit. <head> is used up: headers that are

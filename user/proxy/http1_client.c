@@ -9,6 +9,7 @@
 #include "proxy/error_reply.h"
 #include "proxy/exchange.h"
 #include "proxy/forward.h"
+#include "proxy/sticky.h"
 
 static void enter(struct client *client, enum client_state state)
 {
@@ -271,6 +272,27 @@ static void on_timer(struct timer *timer)
 
 /* ---- For exchanges ------------------------------------------------------------------------- */
 
+/* What the exchange has noted for the head of its response, once. */
+static int put_noted(struct client *client, struct forward_response *forward,
+		     struct http_head *head, struct wire *out)
+{
+	struct exchange *x = client->exchange;
+	char token[STICKY_TOKEN_LEN];
+	struct reply_backend backend = {
+		.name = slice_of(x->backend),
+		.token = sticky_write(x->token, token),
+		.moved = x->token != x->sticky,
+	};
+	int err;
+
+	forward->notes = wire_slice(x->reply);
+	forward->backend = &backend;
+	err = forward_response_put(forward, head, out);
+	buffer_give(&x->worker->buffers, x->reply);
+	x->reply = NULL;
+	return err;
+}
+
 int client_put_response(struct client *client, struct http_head *head, enum http_method method,
 			bool whole, enum http_framing *ret_framing)
 {
@@ -286,7 +308,7 @@ int client_put_response(struct client *client, struct http_head *head, enum http
 
 	if (forward.framing == HTTP_BODY_UNTIL_CLOSE)
 		forward.keep_alive = false;
-	err = out ? forward_response_put(&forward, head, out) : -ENOMEM;
+	err = out ? put_noted(client, &forward, head, out) : -ENOMEM;
 	if (err < 0)
 		return err;
 	client->keep_alive = forward.keep_alive;
@@ -316,7 +338,7 @@ int client_put_upgrade(struct client *client, struct http_head *head)
 {
 	struct forward_response forward = {.client_minor = client->minor, .upgrade = true};
 	struct wire *out = channel_out(&client->channel);
-	int err = out ? forward_response_put(&forward, head, out) : -ENOMEM;
+	int err = out ? put_noted(client, &forward, head, out) : -ENOMEM;
 
 	if (err < 0)
 		return err;

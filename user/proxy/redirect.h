@@ -8,13 +8,15 @@
 #define PROXY_REDIRECT_H
 
 #include "proxy/buffer_pool.h"
+#include "proxy/reply_edit.h"
 #include "proxy/route_table.h"
 #include "proxy/variables.h"
 
 struct redirect {
 	const struct route_rule *rule;
 	struct variables *variables;
-	bool close; /* the connection ends after it */
+	const struct wire *notes; /* what the route adds to its answers; NULL: nothing */
+	bool close;		  /* the connection ends after it */
 };
 
 /* Appends it to <out>; -EMSGSIZE when it does not fit. */

@@ -108,6 +108,10 @@ static int make_rule(struct route_table *table, uint32_t i)
 	if (r == 0 && spec->redirect.to[0])
 		r = format_compile(slice_of(spec->redirect.to), &variable_names, &rule->redirect,
 				   &err);
+	if (r == 0)
+		r = header_edits_init(&rule->request_edits, &spec->request_headers);
+	if (r == 0)
+		r = header_edits_init(&rule->response_edits, &spec->response_headers);
 	return r;
 }
 
@@ -268,6 +272,8 @@ void route_table_free(struct route_table *table)
 	for (uint32_t i = 0; table->rules && i < table->spec->n_routes; i++) {
 		free(table->rules[i].turns.pools);
 		format_fini(&table->rules[i].redirect);
+		header_edits_fini(&table->rules[i].request_edits);
+		header_edits_fini(&table->rules[i].response_edits);
 	}
 	free(table->rules);
 	free(table->order);

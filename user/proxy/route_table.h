@@ -11,7 +11,7 @@
 
 #include <stdatomic.h>
 
-#include "observe/format.h"
+#include "proxy/header_edit.h"
 #include "proxy/spec.h"
 
 #define ROUTE_INDEX_FROM 17 /* routes: with fewer, looking at each is as fast */
@@ -31,7 +31,9 @@ struct route_rule {
 	bool other_methods;	       /* the spec names some that the enum does not */
 	struct route_turns turns;
 	struct format redirect; /* of the spec's redirect.to */
-	uint32_t first_pool;	/* of its pools in snapshot_service.route_pool */
+	struct header_edits request_edits;
+	struct header_edits response_edits;
+	uint32_t first_pool; /* of its pools in snapshot_service.route_pool */
 };
 
 /* Routes that may fit a host, in order. */

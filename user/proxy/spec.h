@@ -60,6 +60,27 @@ struct redirect_spec {
 	uint32_t code;
 };
 
+enum header_op {
+	HEADER_REMOVE, /* every line of that name */
+	HEADER_SET,    /* these take the place of what was there */
+	HEADER_ADD,    /* what was there stays */
+};
+
+struct header_spec {
+	enum header_op op;
+	char *name;
+	char *value; /* with variables; "" to remove */
+};
+
+/* Removals first, then those that set, then those that add. */
+struct headers_spec {
+	struct header_spec *headers;
+	uint32_t n;
+};
+
+/* NULL when a header of that name may be changed so, else why not: a constant sentence. */
+const char *header_name_fault(enum header_op op, struct slice name, bool response);
+
 /* How a request is recognised, and what becomes of it: a pool, shares of pools, or a redirect. */
 struct route_spec {
 	char host[256]; /* "" any; "*.example.com"; lower case, no port */
@@ -70,6 +91,8 @@ struct route_spec {
 	struct share_spec *shares;   /* owned by the config */
 	uint32_t n_shares;	     /* 0, or 1 to ROUTE_MAX_SHARES */
 	struct redirect_spec redirect;
+	struct headers_spec request_headers; /* both owned by the config */
+	struct headers_spec response_headers;
 	struct timeouts_spec timeouts; /* 0: the service's */
 };
 
@@ -110,6 +133,19 @@ struct flow_timeouts_spec {
 	uint32_t udp;
 };
 
+enum same_site { SAME_SITE_LAX, SAME_SITE_STRICT, SAME_SITE_NONE };
+extern const struct strtable same_site_names;
+
+/* A cookie by which a client stays at its backend. */
+struct sticky_spec {
+	char cookie[64];     /* "" for none */
+	char path[128];	     /* default "/" */
+	uint32_t max_age_ms; /* 0: until the browser is closed */
+	bool secure;
+	bool http_only; /* default true */
+	enum same_site same_site;
+};
+
 struct service_spec {
 	char name[SERVICE_NAME_LEN];
 	struct addr *listen; /* owned by the config */
@@ -132,6 +168,9 @@ struct service_spec {
 	struct prefix *deny; /* owned by the config */
 	uint32_t n_deny;
 	struct rate_spec rate;
+	struct prefix *trusted; /* proxies whose word on the client counts; owned by the config */
+	uint32_t n_trusted;
+	struct sticky_spec sticky;
 };
 
 void service_spec_fini(struct service_spec *service); /* frees what it owns; zeroed is fine */

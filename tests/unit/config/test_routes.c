@@ -23,6 +23,8 @@
 	"    protocol: http\n" \
 	"    routes:\n"
 
+#define WEB "    - {pool: web}\n"
+
 struct row {
 	const char *name;
 	const char *yaml;     /* behind HEAD */
@@ -84,6 +86,52 @@ static const struct row rows[] = {
 	 "t:10:17: 'to' is missing: where should it lead?\n"},
 	{"a route may have time-outs", "    - {pool: web, timeouts: {connect: 1s, tunnel: 1h}}\n",
 	 ""},
+	{"a route may change headers",
+	 "    - {pool: web, headers: {set: {Host: a, X-A: \"${client_ip}\"}, remove: [Via, X-B]},\n"
+	 "       response-headers: {add: {X-C: \"${backend} of ${pool}\"}, remove: Server}}\n",
+	 ""},
+	{"what frames a message is not changed",
+	 "    - {pool: web, headers: {set: {content-length: 1}}}\n",
+	 "t:10:35: 'content-length' frames the message or belongs to one connection: lbd writes "
+	 "it\n"},
+	{"nor removed", "    - {pool: web, response-headers: {remove: [Connection]}}\n",
+	 "t:10:47: 'Connection' frames the message or belongs to one connection: lbd writes it\n"},
+	{"a host is not removed", "    - {pool: web, headers: {remove: [Host]}}\n",
+	 "t:10:38: 'Host' must be there once: it can be set only\n"},
+	{"a host is not for responses", "    - {pool: web, response-headers: {set: {Host: a}}}\n",
+	 "t:10:44: 'Host' is a header of requests\n"},
+	{"a header's name is a token", "    - {pool: web, headers: {add: {\"a b\": c}}}\n",
+	 "t:10:35: 'a b' not a header name: use letters, digits and '-'\n"},
+	{"a header's value has no line end",
+	 "    - {pool: web, headers: {add: {a: \"b\\r\\nc\"}}}\n",
+	 "t:10:38: the value holds a control character: remove it\n"},
+	{"a header's variables are known",
+	 "    - {pool: web, headers: {add: {a: \"${clientip}\"}}}\n",
+	 "t:10:38: '${clientip}': unknown variable '${clientip}', did you mean "
+	 "'${client_ip}'?\n"},
+	{"a request has no backend yet", "    - {pool: web, headers: {add: {a: \"${backend}\"}}}\n",
+	 "t:10:38: '${backend}' is known in 'response-headers' only: the backend is chosen after "
+	 "the request is written\n"},
+	{"headers are under set, add or remove", "    - {pool: web, headers: {X-A: b}}\n",
+	 "t:10:29: unknown key 'X-A': see the README for the words\n"},
+	{"a redirect's requests go nowhere", "    - {redirect: {to: /a}, headers: {set: {a: b}}}\n",
+	 "t:10:28: 'headers' are for requests to a pool: a redirect's own are in "
+	 "'response-headers'\n"},
+	{"a service may keep clients at their backends",
+	 WEB "    sticky: {cookie: LB, max-age: 1h, same-site: none, secure: true, path: /a}\n",
+	 ""},
+	{"browsers want secure cookies across sites",
+	 WEB "    sticky: {cookie: LB, same-site: none}\n",
+	 "t:11:37: browsers refuse 'same-site: none' without 'secure: true': add it\n"},
+	{"a cookie has a name", WEB "    sticky: {path: /}\n",
+	 "t:11:13: 'cookie' is missing: what is it to be called?\n"},
+	{"a cookie's name is plain", WEB "    sticky: {cookie: \"a;b\"}\n",
+	 "t:11:22: 'cookie: a;b': use letters, digits, '.', '_' or '-' for its name\n"},
+	{"a cookie's path does not end it", WEB "    sticky: {cookie: a, path: \"/;x\"}\n",
+	 "t:11:31: 'path: /;x': must begin with '/' and hold no ';'\n"},
+	{"proxies may be trusted", WEB "    trusted-proxies: [10.0.0.0/8, \"fd00::/8\"]\n", ""},
+	{"a trusted proxy is a prefix", WEB "    trusted-proxies: [proxy1]\n",
+	 "t:11:23: 'trusted-proxies: proxy1': not a prefix (10.0.0.0/8, fd00::/8) or an address\n"},
 	{"but not those of the connection", "    - {pool: web, timeouts: {client-idle: 1s}}\n",
 	 "t:10:30: 'client-idle' is the service's, no route's: move it there\n"},
 };
@@ -134,6 +182,19 @@ static void a_change_of_a_route_is_seen(void **state)
 		"    - redirect: {to: /a}\n",
 		"    - redirect: {to: /b}\n",
 		"    - redirect: {to: /a, code: 308}\n",
+		"    - {pool: web, headers: {set: {a: b}}}\n",
+		"    - {pool: web, headers: {set: {a: c}}}\n",
+		"    - {pool: web, headers: {add: {a: b}}}\n",
+		"    - {pool: web, response-headers: {add: {a: b}}}\n",
+		WEB "    trusted-proxies: [10.0.0.0/8]\n",
+		WEB "    trusted-proxies: [10.0.0.0/9]\n",
+		WEB "    sticky: {cookie: a}\n",
+		WEB "    sticky: {cookie: b}\n",
+		WEB "    sticky: {cookie: a, path: /x}\n",
+		WEB "    sticky: {cookie: a, max-age: 1h}\n",
+		WEB "    sticky: {cookie: a, secure: true}\n",
+		WEB "    sticky: {cookie: a, http-only: false}\n",
+		WEB "    sticky: {cookie: a, same-site: strict}\n",
 	};
 	enum { N = sizeof(variants) / sizeof(variants[0]) };
 	struct config *configs[2][N];

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "proxy/sticky.h"
+
+#include <errno.h>
+
+#include "http/token.h"
+#include "proxy/cookie.h"
+#include "proxy/reply_edit.h"
+
+static const char *const same_site_words[] = {
+	[SAME_SITE_LAX] = "Lax", [SAME_SITE_STRICT] = "Strict", [SAME_SITE_NONE] = "None"};
+
+uint64_t sticky_read(const struct sticky_spec *spec, const struct http_head *head)
+{
+	struct slice value;
+	uint64_t token = 0;
+
+	if (!cookie_find(head, slice_of(spec->cookie), &value) || value.len != STICKY_TOKEN_LEN)
+		return 0;
+	for (size_t i = 0; i < value.len; i++) {
+		char c = value.ptr[i];
+
+		if (!byte_is(c, BYTE_HEX) || (c >= 'A' && c <= 'F'))
+			return 0;
+		token = token << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	}
+	return token;
+}
+
+struct slice sticky_write(uint64_t token, char text[static STICKY_TOKEN_LEN])
+{
+	for (size_t i = STICKY_TOKEN_LEN; i-- > 0; token >>= 4)
+		text[i] = "0123456789abcdef"[token & 15];
+	return (struct slice){text, STICKY_TOKEN_LEN};
+}
+
+const struct view_member *sticky_member(const struct snapshot_pool *pool, uint64_t token)
+{
+	const struct view *view = pool->balancer ? pool->balancer->view : NULL;
+
+	for (uint32_t i = 0; view && i < view->count; i++) {
+		if (view->members[i].token == token)
+			return &view->members[i];
+	}
+	return NULL;
+}
+
+int sticky_note(const struct sticky_spec *spec, struct wire *out)
+{
+	struct http_writer w = {.ptr = out->data + out->len, .size = WIRE_ROOM - out->len};
+
+	http_put(&w, SLICE("*Set-Cookie:"));
+	http_put(&w, slice_of(spec->cookie));
+	http_put(&w, SLICE("=" REPLY_TOKEN "; Path="));
+	http_put(&w, slice_of(spec->path));
+	if (spec->max_age_ms > 0) {
+		http_put(&w, SLICE("; Max-Age="));
+		http_put_number(&w, spec->max_age_ms / 1000);
+	}
+	if (spec->secure)
+		http_put(&w, SLICE("; Secure"));
+	if (spec->http_only)
+		http_put(&w, SLICE("; HttpOnly"));
+	http_put(&w, SLICE("; SameSite="));
+	http_put(&w, slice_of(same_site_words[spec->same_site]));
+	http_put(&w, SLICE("\n"));
+	if (w.overflow)
+		return -EMSGSIZE;
+	out->len += (uint32_t)w.len;
+	return 0;
+}

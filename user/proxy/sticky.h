@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Clients that stay at their backend, by a cookie.
+ *
+ * For: client_request.c, attempt.c. Owns: nothing. May know: http, the spec, pools' views.
+ * The cookie holds the backend's token in hex: it tells nothing of the address, and any lbd with
+ * the same names understands it. A cookie that names no backend one may be sent to is as none.
+ */
+#ifndef PROXY_STICKY_H
+#define PROXY_STICKY_H
+
+#include "http/message.h"
+#include "proxy/buffer_pool.h"
+#include "proxy/snapshot.h"
+
+#define STICKY_TOKEN_LEN 16
+
+/* The token in the request's cookie; 0: none. */
+uint64_t sticky_read(const struct sticky_spec *spec, const struct http_head *head);
+struct slice sticky_write(uint64_t token, char text[static STICKY_TOKEN_LEN]);
+/* The backend of that token, if requests may go there; NULL: none. */
+const struct view_member *sticky_member(const struct snapshot_pool *pool, uint64_t token);
+/* Notes for the response that it sets the cookie if the backend is another (reply_edit.h). 0 or
+ * -EMSGSIZE. */
+int sticky_note(const struct sticky_spec *spec, struct wire *out);
+
+#endif
