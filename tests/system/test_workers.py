@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 
-from lab import NO_CHECK, PROXY, Lab, config, pool
+from lab import NO_CHECK, PROXY, Lab, config, pool, to_yaml
 from successor import Wrk, busy
 from tap import at_least, at_most, check, main, ok, wait_for
 from traffic import connect, outcome, request
@@ -98,6 +98,48 @@ def test_address_moves_back(lab, lbd):
         check("and serves at once", request(lab, OTHER)[0], 200)
 
 
+def test_rename(lab, lbd):
+    """An address goes to another service, and back, by reloads that are one each."""
+    lbd.write_config(services(2))
+    lbd.api("POST", "/v1/config/reload")
+    kept, fresh = Wrk(lab, f"http://{WEB}/"), Wrk(lab, f"http://{WEB}/", 8, close=True)
+    busy(0.3)
+    for name in ("other-name", "web", "third-name", "web"):
+        text = to_yaml(services(2)).replace("  web:\n    listen", f"  {name}:\n    listen")
+        with open(lbd.file, encoding="utf-8") as file:
+            head = file.read().partition("pools:")[0]
+        lbd.write_config(head + text)
+        check(f"a service that is called '{name}' now is taken",
+              lbd.api("POST", "/v1/config/reload")[0], 200)
+        ok("and has the address", name in [s["name"] for s in lbd.get("/v1/services")["services"]])
+        busy(0.2)
+    lbd.write_config(services(2))
+    for wrk, name in ((fresh, "new"), (kept, "kept")):
+        done, failed, text = wrk.stop()
+        if name == "new":
+            ok("not one new connection was refused or reset", failed == 0 and done > 50, text)
+
+
+def test_disabled(lab, lbd):
+    lbd.write_config(services(2))
+    lbd.api("POST", "/v1/config/reload")
+    kept = Wrk(lab, f"http://{OTHER}/", 8)
+    busy(0.3)
+    single = connect(lab, OTHER)
+    close_seen(single)
+    check("a service is disabled", lbd.api("PATCH", "/v1/services/other", {"enabled": False})[0],
+          200)
+    single.sendall(b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n")
+    answer = single.recv(4096)
+    ok("a kept connection of it is served once more, and told",
+       answer.startswith(b"HTTP/1.1 200") and b"connection: close" in answer.lower(), answer)
+    single.close()
+    ok("new ones are refused", wait_for(lambda: outcome(lab, OTHER) == "refused"))
+    check("it is enabled", lbd.api("PATCH", "/v1/services/other", {"enabled": True})[0], 200)
+    check("and serves", request(lab, OTHER)[0], 200)
+    kept.stop()
+
+
 def test_stop(lab, lbd):
     """The last: connections of the queue and a kept one, around SIGTERM."""
     lbd.write_config(services(2, timeouts={"drain": "5s"}))
@@ -119,7 +161,8 @@ def test_stop(lab, lbd):
 
 def test_all():
     with Lab("xdp") as lab, lab.lbd(services(4)) as lbd:
-        for test in (test_workers, test_service_drain, test_address_moves_back, test_stop):
+        for test in (test_workers, test_service_drain, test_address_moves_back, test_rename,
+                     test_disabled, test_stop):
             test(lab, lbd)
 
 

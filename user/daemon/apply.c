@@ -52,7 +52,8 @@ static void close_listeners(struct load_balancer *lb, const struct config *a,
 
 		for (uint32_t j = 0; in_proxy(service) && j < service->n_listen; j++) {
 			if (!listens(b, service->name, &service->listen[j]))
-				proxy_unlisten(lb->proxy, &service->listen[j]);
+				proxy_unlisten(lb->proxy, ids_find(&lb->service_ids, service->name),
+					       &service->listen[j]);
 		}
 	}
 }
@@ -74,6 +75,26 @@ static int open_listeners_of(struct load_balancer *lb, const struct service_spec
 	return 0;
 }
 
+/* Addresses that have gone to other services, with their sockets, go back with them. */
+static void take_back(struct load_balancer *lb, const struct config *config,
+		      const struct config *before)
+{
+	for (uint32_t i = 0; before && i < before->n_services; i++) {
+		const struct service_spec *service = &before->services[i];
+		uint32_t id = ids_find(&lb->service_ids, service->name);
+
+		for (uint32_t j = 0; in_proxy(service) && j < service->n_listen; j++) {
+			struct error err;
+			int r = 0;
+
+			if (!listens(config, service->name, &service->listen[j]))
+				r = proxy_listen(lb->proxy, id, &service->listen[j], &err);
+			if (r < 0 && r != -EADDRINUSE) /* that it has still */
+				log_error("%s", err.message);
+		}
+	}
+}
+
 /* Opens what <config> has and <before> (may be NULL) had not; undoes it when one cannot be. */
 static int open_listeners(struct load_balancer *lb, const struct config *config,
 			  const struct config *before, struct error *err)
@@ -85,6 +106,7 @@ static int open_listeners(struct load_balancer *lb, const struct config *config,
 			r = open_listeners_of(lb, &config->services[i], before, err);
 		if (r < 0) {
 			close_listeners(lb, config, before);
+			take_back(lb, config, before);
 			return r;
 		}
 	}
@@ -206,8 +228,12 @@ static int open_outside(struct load_balancer *lb, struct config *config, struct 
 		r = proxy_start(lb->loop, config->workers, &lb->proxy, err);
 	if (r == 0 && lb->proxy)
 		r = proxy_set_workers(lb->proxy, config->workers, err);
-	if (r == 0 && lb->open && lb->proxy)
+	if (r == 0 && lb->open && lb->proxy) {
+		proxy_hold(lb->proxy); /* until workers know the services */
 		r = open_listeners(lb, config, lb->config, err);
+	}
+	if (r < 0 && lb->open && lb->proxy)
+		proxy_accept(lb->proxy);
 	if (r < 0 && lb->proxy && lb->config)
 		(void)proxy_set_workers(lb->proxy, lb->config->workers, NULL);
 	if (r < 0 && lb->dataplane)
@@ -240,6 +266,8 @@ int apply_config(struct load_balancer *lb, struct config *config, struct error *
 		dataplane_detach_others(lb->dataplane);
 	}
 	r = refresh_now(lb, err);
+	if (lb->open && lb->proxy)
+		proxy_accept(lb->proxy);
 	if (r == 0 && lb->open) {
 		forget_services(lb);
 		supervise_changed(lb);

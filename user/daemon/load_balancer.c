@@ -22,7 +22,6 @@
 
 #define START_TIMEOUT_MS 2000 /* services open after this, whatever checks know */
 #define HEARTBEAT_MS	 1000
-#define DRAIN_MS	 30000
 
 /* ---- Timers and events ---------------------------------------------------------------------- */
 
@@ -247,7 +246,7 @@ void load_balancer_shutdown(struct load_balancer *lb)
 	log_info("stopping: %llu connections are left to drain",
 		 (unsigned long long)(lb->proxy ? proxy_sessions(lb->proxy) : 0));
 	if (lb->proxy)
-		proxy_drain(lb->proxy, DRAIN_MS, on_drained, lb);
+		proxy_drain(lb->proxy, UINT32_MAX, on_drained, lb); /* as services say */
 	else
 		loop_stop(lb->loop);
 }

@@ -146,7 +146,7 @@ static void end_unused(struct load_balancer *lb, const json_t *unused)
 
 		if (lb->proxy && json_is_string(text) &&
 		    !addr_parse(slice_of(json_string_value(text)), true, &addr))
-			proxy_unlisten(lb->proxy, &addr);
+			proxy_unlisten(lb->proxy, 0, &addr);
 	}
 }
 

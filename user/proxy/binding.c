@@ -78,9 +78,13 @@ static int take_closing(struct proxy *proxy, const struct addr *addr)
 	struct listener *listener;
 	int fd;
 
-	if (!binding || binding->n_listeners == 0)
+	if (!binding)
 		return -ENOENT;
 	listener = binding->listeners[--binding->n_listeners];
+	if (binding->n_listeners == 0) {
+		list_remove(&binding->node);
+		free(binding);
+	}
 	if (listener->worker)
 		worker_visit(listener->worker, serve_and_release, listener);
 	fd = listener->fd;
@@ -131,9 +135,7 @@ static int add_listener(struct proxy *proxy, struct binding *binding)
 /* Is there one that must be taken, lest it be closed with a queue? */
 static bool is_waiting(struct proxy *proxy, const struct addr *addr)
 {
-	struct binding *closing = find_binding(&proxy->closing, addr);
-
-	if (closing && closing->n_listeners > 0)
+	if (find_binding(&proxy->closing, addr))
 		return true;
 
 	list_for_each (node, &proxy->inherited) {
@@ -150,7 +152,7 @@ static int check_unused(struct proxy *proxy, const struct addr *addr)
 
 	if (find_binding(&proxy->bindings, addr))
 		return -EADDRINUSE;
-	if (find_binding(&proxy->closing, addr) || is_waiting(proxy, addr))
+	if (is_waiting(proxy, addr))
 		return 0;
 	fd = socket_listen_tcp(addr, false, 1);
 	if (fd < 0)
@@ -190,29 +192,6 @@ static int make_binding(struct proxy *proxy, uint32_t service_id, const struct a
 		}
 	}
 	*ret_binding = binding;
-	return 0;
-}
-
-int proxy_listen(struct proxy *proxy, uint32_t service_id, const struct addr *addr,
-		 struct error *err)
-{
-	char text[ADDR_TEXT_LEN];
-	struct binding *binding;
-	int code;
-
-	if (service_id >= LB_MAX_SERVICES || proxy->draining)
-		return error_set(err, -EINVAL, "listen", "cannot listen on '%s': %s",
-				 addr_format(addr, text),
-				 proxy->draining ? "draining" : "too many services");
-	code = check_unused(proxy, addr);
-	if (code == 0)
-		code = make_binding(proxy, service_id, addr, &binding);
-	if (code < 0)
-		return error_set(err, code, "listen", "cannot bind '%s': %s",
-				 addr_format(addr, text), strerror(-code));
-	list_append(&proxy->bindings, &binding->node);
-	for (uint32_t i = 0; i < binding->n_listeners && !proxy->held; i++)
-		give(proxy, binding->listeners[i], i % proxy->n_workers);
 	return 0;
 }
 
@@ -259,12 +238,45 @@ static void begin_close(struct proxy *proxy, struct binding *binding)
 	settle_soon(proxy);
 }
 
-void proxy_unlisten(struct proxy *proxy, const struct addr *addr)
+void proxy_unlisten(struct proxy *proxy, uint32_t service_id, const struct addr *addr)
 {
 	struct binding *binding = find_binding(&proxy->bindings, addr);
 
-	if (binding)
+	if (binding && (service_id == 0 || binding->service_id == service_id))
 		begin_close(proxy, binding);
+}
+
+/* In the same reload an address may go from one service to another: its sockets go along. */
+static void begin_close_of_others(struct proxy *proxy, uint32_t service_id, const struct addr *addr)
+{
+	struct binding *binding = find_binding(&proxy->bindings, addr);
+
+	if (binding && binding->service_id != service_id)
+		begin_close(proxy, binding);
+}
+
+int proxy_listen(struct proxy *proxy, uint32_t service_id, const struct addr *addr,
+		 struct error *err)
+{
+	char text[ADDR_TEXT_LEN];
+	struct binding *binding;
+	int code;
+
+	if (service_id >= LB_MAX_SERVICES || proxy->draining)
+		return error_set(err, -EINVAL, "listen", "cannot listen on '%s': %s",
+				 addr_format(addr, text),
+				 proxy->draining ? "draining" : "too many services");
+	begin_close_of_others(proxy, service_id, addr);
+	code = check_unused(proxy, addr);
+	if (code == 0)
+		code = make_binding(proxy, service_id, addr, &binding);
+	if (code < 0)
+		return error_set(err, code, "listen", "cannot bind '%s': %s",
+				 addr_format(addr, text), strerror(-code));
+	list_append(&proxy->bindings, &binding->node);
+	for (uint32_t i = 0; i < binding->n_listeners && !proxy->held; i++)
+		give(proxy, binding->listeners[i], i % proxy->n_workers);
+	return 0;
 }
 
 void bindings_close_all(struct proxy *proxy)

@@ -220,7 +220,7 @@ struct exchange *client_request_new(struct client *client, struct http_head *hea
 	int route;
 
 	asked.service = snapshot ? snapshot_find(snapshot, client->session.service_id) : NULL;
-	if (!asked.service || !asked.service->spec->enabled)
+	if (!asked.service) /* one that was disabled drains */
 		return refused(ret_refusal, 503, "service_gone");
 	client->timeouts = asked.service->spec->timeouts;
 	if (!method_allowed(head))

@@ -23,7 +23,8 @@ static const struct service_spec *find_service(const struct arrival *arrival)
 	const struct snapshot_service *service =
 		snapshot ? snapshot_find(snapshot, arrival->service_id) : NULL;
 
-	return service && service->spec->enabled ? service->spec : NULL;
+	/* One that was disabled meanwhile serves what was in its queue. */
+	return service ? service->spec : NULL;
 }
 
 void arrival_serve(const struct arrival *arrival)

@@ -32,12 +32,13 @@ void proxy_publish(struct proxy *proxy, struct snapshot *snapshot);
  */
 int proxy_set_workers(struct proxy *proxy, uint32_t workers, struct error *err);
 
-/* Opens one SO_REUSEPORT socket per worker; -EADDRINUSE and the like with a sentence. */
+/* Opens one SO_REUSEPORT socket per worker; -EADDRINUSE and the like with a sentence. An address of
+ * another service is taken over from it, with its sockets: that one's connections drain. */
 int proxy_listen(struct proxy *proxy, uint32_t service_id, const struct addr *addr,
 		 struct error *err);
-/* Stops accepting at <addr>; open connections go on until their request is done, and at most for
+/* Stops accepting at <addr> if that is this service's (0: anybody's); open connections go on until their request is done, and at most for
  * the service's drain timeout. */
-void proxy_unlisten(struct proxy *proxy, const struct addr *addr);
+void proxy_unlisten(struct proxy *proxy, uint32_t service_id, const struct addr *addr);
 
 /* A listening socket that proxy_listen() shall take instead of opening one. Takes <fd> over unless
  * it fails. */

@@ -147,7 +147,7 @@ static void unlisten_ends_its_idle_clients_and_frees_the_address(void **state)
 	fd = rig_connect(&rig->addr);
 	rig_say(fd, GET);
 	assert_true(rig_read_until(fd, text, sizeof(text), "\r\n\r\nhi") > 0);
-	proxy_unlisten(rig->proxy, &rig->addr);
+	proxy_unlisten(rig->proxy, RIG_SERVICE, &rig->addr);
 	assert_true(rig_closed(fd, RIG_WAIT_S * 1000));
 	close(fd);
 	/* At once again, while the workers may not have closed the old ones. */
@@ -196,7 +196,7 @@ static void connections_in_the_queue_are_served_when_their_listener_closes(void 
 
 		for (size_t i = 0; i < 32; i++)
 			fds[i] = rig_connect(&rig->addr);
-		proxy_unlisten(rig->proxy, &rig->addr);
+		proxy_unlisten(rig->proxy, RIG_SERVICE, &rig->addr);
 		rig_run(rig, 2 * 100 + 50); /* until they are closed */
 		for (size_t i = 0; i < 32; i++) {
 			rig_say(fds[i], GET);
@@ -207,6 +207,34 @@ static void connections_in_the_queue_are_served_when_their_listener_closes(void 
 			break;
 		assert_int_equal(proxy_listen(rig->proxy, RIG_SERVICE, &rig->addr, &err), 0);
 	}
+	rig_free(rig);
+}
+
+static void an_address_goes_to_another_service_with_its_sockets(void **state)
+{
+	struct rig *rig = rig_new(serve_ok, NULL);
+	struct error err = {0};
+	struct proxy_stats stats;
+	char text[4096];
+	int queued, fd;
+
+	(void)state;
+	rig_begin(rig);
+	proxy_hold(rig->proxy);
+	assert_int_equal(proxy_listen(rig->proxy, RIG_SERVICE + 1, &rig->addr, &err), 0);
+	queued = rig_connect(&rig->addr); /* nobody accepts, nobody refuses */
+	assert_int_equal(proxy_listen(rig->proxy, RIG_SERVICE, &rig->addr, &err), 0);
+	proxy_unlisten(rig->proxy, RIG_SERVICE + 1, &rig->addr); /* not its any more */
+	proxy_accept(rig->proxy);
+	rig_say(queued, GET);
+	assert_true(rig_read_until(queued, text, sizeof(text), "\r\n\r\nhi") > 0);
+	fd = rig_connect(&rig->addr);
+	rig_say(fd, GET);
+	assert_true(rig_read_until(fd, text, sizeof(text), "\r\n\r\nhi") > 0);
+	proxy_stats(rig->proxy, RIG_SERVICE, &stats);
+	assert_int_equal(stats.requests, 2);
+	close(queued);
+	close(fd);
 	rig_free(rig);
 }
 
@@ -484,6 +512,7 @@ int main(void)
 		cmocka_unit_test(connections_in_the_queue_are_served_when_their_listener_closes),
 		cmocka_unit_test(workers_come_and_go_under_load_and_reset_nobody),
 		cmocka_unit_test(a_worker_that_leaves_lets_its_request_finish),
+		cmocka_unit_test(an_address_goes_to_another_service_with_its_sockets),
 		cmocka_unit_test(an_address_in_use_is_refused_with_a_sentence),
 		cmocka_unit_test(snapshots_published_under_load_fail_no_request_and_are_freed),
 		cmocka_unit_test(a_backend_that_stops_under_load_fails_no_get),
