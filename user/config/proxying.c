@@ -26,7 +26,8 @@ static const struct doc *route_node(const struct doc *service, uint32_t i)
 /* All that a relay sees of a connection is the name in its ClientHello. */
 static void check_relay_route(struct build *build, const struct place *route)
 {
-	static const char *const others[] = {"path", "method", "redirect", "headers", "timeouts"};
+	static const char *const others[] = {"path",	"method",	    "redirect",
+					     "headers", "response-headers", "timeouts"};
 
 	for (size_t i = 0; i < COUNT(others); i++) {
 		struct place at = place_at_key(route, others[i]);

@@ -137,6 +137,9 @@ static enum admission_result enter(struct exchange *x, const struct snapshot_poo
 {
 	struct admission_ask ask = {
 		.pool = pool, .key = &x->key, .tried = x->tried, .n_tried = x->n_tried};
+	struct sticky_ask sticky = {.token = x->sticky,
+				    .now_ms = loop_now_ms(x->worker->loop),
+				    .drain_ms = x->timeouts.drain};
 
 	if (x->admitted) {
 		uint16_t id = x->admitted;
@@ -150,7 +153,7 @@ static enum admission_result enter(struct exchange *x, const struct snapshot_poo
 	if (!pool)
 		return ADMISSION_NONE;
 	if (x->sticky && x->n_tried == 0)
-		ask.preferred = sticky_member(pool, x->sticky);
+		ask.preferred = sticky_member(pool, &sticky);
 	return admission_enter(x->worker->shared->admission, &ask, ret_member);
 }
 

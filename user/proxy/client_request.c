@@ -185,11 +185,14 @@ static uint32_t choose_pool(struct asked *asked, uint32_t route)
 {
 	const struct sticky_spec *sticky = &asked->service->spec->sticky;
 	const uint32_t *pools = &asked->service->route_pool[asked->rule->first_pool];
+	struct sticky_ask ask = {.now_ms = loop_now_ms(asked->client->session.worker->loop),
+				 .drain_ms = asked->rule->timeouts.drain};
 
 	if (sticky->cookie[0])
 		asked->sticky = sticky_read(sticky, asked->head);
+	ask.token = asked->sticky;
 	for (uint32_t i = 0; asked->sticky && i < asked->rule->spec->n_shares; i++) {
-		if (sticky_member(&asked->snapshot->pools[pools[i]], asked->sticky))
+		if (sticky_member(&asked->snapshot->pools[pools[i]], &ask))
 			return pools[i];
 	}
 	return snapshot_route_pool(asked->snapshot, asked->service, route);

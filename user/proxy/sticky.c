@@ -34,15 +34,25 @@ struct slice sticky_write(uint64_t token, char text[static STICKY_TOKEN_LEN])
 	return (struct slice){text, STICKY_TOKEN_LEN};
 }
 
-const struct view_member *sticky_member(const struct snapshot_pool *pool, uint64_t token)
+static const struct view_member *find(const struct view *view, uint64_t token)
 {
-	const struct view *view = pool->balancer ? pool->balancer->view : NULL;
-
 	for (uint32_t i = 0; view && i < view->count; i++) {
 		if (view->members[i].token == token)
 			return &view->members[i];
 	}
 	return NULL;
+}
+
+const struct view_member *sticky_member(const struct snapshot_pool *pool,
+					const struct sticky_ask *ask)
+{
+	const struct view_member *member =
+		find(pool->balancer ? pool->balancer->view : NULL, ask->token);
+
+	if (member)
+		return member;
+	member = find(pool->draining, ask->token);
+	return member && ask->now_ms < member->since_ms + ask->drain_ms ? member : NULL;
 }
 
 int sticky_note(const struct sticky_spec *spec, struct wire *out)

@@ -18,8 +18,16 @@
 /* The token in the request's cookie; 0: none. */
 uint64_t sticky_read(const struct sticky_spec *spec, const struct http_head *head);
 struct slice sticky_write(uint64_t token, char text[static STICKY_TOKEN_LEN]);
-/* The backend of that token, if requests may go there; NULL: none. */
-const struct view_member *sticky_member(const struct snapshot_pool *pool, uint64_t token);
+/* Who belongs where. */
+struct sticky_ask {
+	uint64_t token;
+	uint64_t now_ms;   /* monotonic */
+	uint32_t drain_ms; /* how long a backend that drains keeps its clients */
+};
+
+/* The backend of that token, if the client may still go there; NULL: none. */
+const struct view_member *sticky_member(const struct snapshot_pool *pool,
+					const struct sticky_ask *ask);
 /* Notes for the response that it sets the cookie if the backend is another (reply_edit.h). 0 or
  * -EMSGSIZE. */
 int sticky_note(const struct sticky_spec *spec, struct wire *out);
