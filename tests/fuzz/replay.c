@@ -44,7 +44,7 @@ static bool run_neighbours(const struct target *target, const char *name, struct
 	char label[300];
 	bool ok = true;
 
-	if (in.len > sizeof(copy))
+	if (in.len == 0 || in.len > sizeof(copy))
 		return true;
 	memcpy(copy, in.ptr, in.len);
 	for (size_t i = 0; i < in.len && ok; i++) {
