@@ -27,6 +27,14 @@ def test_kills():
             load.kills(lab, lbd, servers, 20, seed)
 
 
+def test_kills_with_limits():
+    """Dead backends have room all the time, those that live have a queue."""
+    limits = {"algorithm": "least-connections", "max-connections": 4}
+    with Loopback() as lab, load.Servers(lab) as servers, \
+            lab.lbd(load.configuration(**limits)) as lbd:
+        load.kills(lab, lbd, servers, 20)
+
+
 def test_truncations():
     with Loopback() as lab, lab.lbd(load.configuration(["b1"])) as lbd:
         for _ in range(5):
@@ -41,4 +49,5 @@ def test_slow():
 
 
 if __name__ == "__main__":
-    main(test_reloads, test_drains, test_upgrades, test_kills, test_truncations, test_slow)
+    main(test_reloads, test_drains, test_upgrades, test_kills, test_kills_with_limits,
+         test_truncations, test_slow)

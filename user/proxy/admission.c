@@ -4,9 +4,14 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "proxy/worker.h"
+
+/* Who wait and cannot use the room there is, before no more are asked: it is at backends that have
+ * failed them. */
+#define MAX_CHOOSY 64
 
 /* Full ones the algorithm is asked to choose another than, before all are looked at. */
 #define MAX_FULL 4
@@ -37,6 +42,8 @@ struct waiter {
 	uint32_t pool;
 	bool was_told;
 	uint16_t backend; /* that it was let in to */
+	uint16_t tried[ADMISSION_TRIED];
+	uint32_t n_tried;
 	admission_fn *fn;
 	void *owner; /* NULL: it has left meanwhile */
 };
@@ -243,10 +250,10 @@ static const struct view_member *enter_any(struct admission *admission, const st
 	return member;
 }
 
-static bool all_tried(const struct view *view, const struct admission_ask *ask)
+static bool all_tried(const struct view *view, const uint16_t *tried, uint32_t n_tried)
 {
 	for (uint32_t i = 0; i < view->count; i++) {
-		if (!is_among(view->members[i].id, ask->tried, ask->n_tried))
+		if (!is_among(view->members[i].id, tried, n_tried))
 			return false;
 	}
 	return true;
@@ -258,7 +265,7 @@ static const struct view_member *enter_other(struct admission *admission,
 {
 	const struct balancer *balancer = ask->pool->balancer;
 	uint16_t not [MAX_FULL + 1] = {full};
-	bool again = all_tried(balancer->view, ask);
+	bool again = all_tried(balancer->view, ask->tried, ask->n_tried);
 
 	for (uint32_t n = 1; ask->n_tried == 0 && n <= MAX_FULL; n++) {
 		const struct view_member *member = balancer_pick(balancer, ask->key, not, n);
@@ -310,10 +317,8 @@ static void on_told(struct mail *mail)
 }
 
 /* Under the lock, also the sending: a worker that ends takes its waiters out first. */
-static void tell_first(struct queue *queue, uint16_t backend)
+static void tell(struct queue *queue, struct waiter *waiter, uint16_t backend)
 {
-	struct waiter *waiter = container_of(queue->waiting.next, struct waiter, node);
-
 	list_remove(&waiter->node);
 	atomic_fetch_sub(&queue->count, 1);
 	list_append(&queue->told, &waiter->node);
@@ -322,16 +327,34 @@ static void tell_first(struct queue *queue, uint16_t backend)
 	loop_send(waiter->worker->loop, &waiter->mail);
 }
 
-/* Lets in the oldest while there is room. Under the lock. */
+/* A backend that has failed <waiter> has room all the time, and would fail it again. */
+static const struct view_member *enter_for(struct admission *admission, const struct view *view,
+					   const struct waiter *waiter)
+{
+	bool again = all_tried(view, waiter->tried, waiter->n_tried);
+
+	return enter_any(admission, view, waiter->tried, again ? 0 : waiter->n_tried);
+}
+
+/* Lets in the oldest while there is room for them. Under the lock. */
 static void serve(struct admission *admission, struct queue *queue, const struct view *view)
 {
-	while (!list_empty(&queue->waiting)) {
-		const struct view_member *member = enter_any(admission, view, NULL, 0);
+	uint32_t n_choosy = 0;
 
-		if (!member)
+	list_for_each_safe (node, &queue->waiting) {
+		struct waiter *waiter = container_of(node, struct waiter, node);
+		const struct view_member *member = enter_for(admission, view, waiter);
+
+		if (member)
+			tell(queue, waiter, member->id);
+		else if (waiter->n_tried == 0 || ++n_choosy >= MAX_CHOOSY)
 			return;
-		tell_first(queue, member->id);
 	}
+}
+
+static struct waiter *first_of(struct queue *queue)
+{
+	return container_of(queue->waiting.next, struct waiter, node);
 }
 
 /* <snapshot> is current. Waiters of a pool that is no more are sent away. */
@@ -346,7 +369,7 @@ static void serve_pool(struct admission *admission, const struct snapshot *snaps
 	if (pool)
 		serve(admission, queue, pool->balancer->view);
 	while (!pool && !list_empty(&queue->waiting))
-		tell_first(queue, 0);
+		tell(queue, first_of(queue), 0);
 	pthread_mutex_unlock(&queue->lock);
 }
 
@@ -365,9 +388,26 @@ void admission_renew(struct admission *admission, const struct snapshot *snapsho
 		serve_pool(admission, snapshot, id);
 }
 
-int admission_wait(struct worker *worker, const struct snapshot_pool *pool, bool first,
+static struct waiter *waiter_new(struct worker *worker, const struct admission_ask *ask)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+
+	if (!waiter)
+		return NULL;
+	list_init(&waiter->node);
+	waiter->mail.on_mail = on_told;
+	waiter->worker = worker;
+	waiter->queue = worker->shared->admission->queues[ask->pool->id];
+	waiter->pool = ask->pool->id;
+	waiter->n_tried = ask->n_tried < ADMISSION_TRIED ? ask->n_tried : ADMISSION_TRIED;
+	memcpy(waiter->tried, ask->tried, waiter->n_tried * sizeof(*waiter->tried));
+	return waiter;
+}
+
+int admission_wait(struct worker *worker, const struct admission_ask *ask, bool first,
 		   struct waiter **ret_waiter)
 {
+	const struct snapshot_pool *pool = ask->pool;
 	struct admission *admission = worker->shared->admission;
 	struct queue *queue = admission->queues[pool->id];
 	struct waiter *waiter;
@@ -375,14 +415,9 @@ int admission_wait(struct worker *worker, const struct snapshot_pool *pool, bool
 	/* A guess for who need not take the lock to know; the word comes below. */
 	if (atomic_load(&queue->count) >= pool->spec->queue.size)
 		return -ENOBUFS;
-	waiter = calloc(1, sizeof(*waiter));
+	waiter = waiter_new(worker, ask);
 	if (!waiter)
 		return -ENOMEM;
-	list_init(&waiter->node);
-	waiter->mail.on_mail = on_told;
-	waiter->worker = worker;
-	waiter->queue = queue;
-	waiter->pool = pool->id;
 	pthread_mutex_lock(&queue->lock);
 	if (atomic_load(&queue->count) >= pool->spec->queue.size) {
 		pthread_mutex_unlock(&queue->lock);

@@ -26,6 +26,8 @@
 struct admission;
 struct worker;
 
+#define ADMISSION_TRIED 11 /* that are remembered of who waits */
+
 /* Who asks. */
 struct admission_ask {
 	const struct snapshot_pool *pool;
@@ -73,8 +75,8 @@ struct waiter;
 typedef void admission_fn(void *owner, uint16_t backend);
 
 /* <first>: before all others, for who had room that went away. -ENOBUFS: the queue is full,
- * -ENOMEM. */
-int admission_wait(struct worker *worker, const struct snapshot_pool *pool, bool first,
+ * -ENOMEM. Who is let in is so to a backend that it has not tried, if there is one. */
+int admission_wait(struct worker *worker, const struct admission_ask *ask, bool first,
 		   struct waiter **ret_waiter);
 void waiter_tell(struct waiter *waiter, admission_fn *fn, void *owner);
 /* Gives up waiting; frees it, now or when its mail arrives. NULL is fine. */

@@ -131,12 +131,17 @@ static const struct view_member *member_of(const struct snapshot_pool *pool, uin
 	return NULL;
 }
 
+static struct admission_ask ask_of(const struct exchange *x, const struct snapshot_pool *pool)
+{
+	return (struct admission_ask){
+		.pool = pool, .key = &x->key, .tried = x->tried, .n_tried = x->n_tried};
+}
+
 /* Inside the gate of *ret_member; the backend that a queue gave may be gone by now. */
 static enum admission_result enter(struct exchange *x, const struct snapshot_pool *pool,
 				   const struct view_member **ret_member)
 {
-	struct admission_ask ask = {
-		.pool = pool, .key = &x->key, .tried = x->tried, .n_tried = x->n_tried};
+	struct admission_ask ask = ask_of(x, pool);
 	struct sticky_ask sticky = {.token = x->sticky,
 				    .now_ms = loop_now_ms(x->worker->loop),
 				    .drain_ms = x->timeouts.drain};
@@ -160,7 +165,9 @@ static enum admission_result enter(struct exchange *x, const struct snapshot_poo
 static enum exchange_state queue_up(struct exchange *x, const struct snapshot_pool *pool,
 				    unsigned *ret_status)
 {
-	if (admission_wait(x->worker, pool, x->waited, &x->waiter) < 0) {
+	struct admission_ask ask = ask_of(x, pool);
+
+	if (admission_wait(x->worker, &ask, x->waited, &x->waiter) < 0) {
 		x->why = "queue_full";
 		*ret_status = 503;
 		return EXCHANGE_ENDED;
