@@ -63,7 +63,8 @@ static const struct key limit_keys[] = {
 	{"flows", KEY_NUMBER, offsetof(struct config, max_flows), 16, LB_MAX_FLOWS, NULL, NULL},
 	{"services", KEY_LATER, 0, 0, 0, NULL, NULL},
 	{"backends", KEY_LATER, 0, 0, 0, NULL, NULL},
-	{"connections", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"connections", KEY_NUMBER, offsetof(struct config, max_connections), 1,
+	 POOL_MAX_CONNECTIONS, NULL, NULL},
 };
 
 static const struct key log_keys[] = {

@@ -26,11 +26,12 @@ struct config {
 	unsigned refs; /* of the control thread, which alone counts */
 	struct interface_spec *interfaces;
 	uint32_t n_interfaces;
-	uint32_t workers;     /* default: CPUs, at most 64 */
-	char pin_path[256];   /* default /sys/fs/bpf/lbd */
-	char state_path[256]; /* default /var/lib/lbd/state */
-	char socket[108];     /* default /run/lbd/lbd.sock */
-	uint32_t max_flows;   /* limits.flows, default LB_DEFAULT_FLOWS */
+	uint32_t workers;	  /* default: CPUs, at most 64 */
+	char pin_path[256];	  /* default /sys/fs/bpf/lbd */
+	char state_path[256];	  /* default /var/lib/lbd/state */
+	char socket[108];	  /* default /run/lbd/lbd.sock */
+	uint32_t max_flows;	  /* limits.flows, default LB_DEFAULT_FLOWS */
+	uint32_t max_connections; /* limits.connections of clients, proxy path; 0: any number */
 	enum log_level log_level;
 	struct config_pool *pools;
 	uint32_t n_pools;

@@ -57,7 +57,8 @@ static bool prefixes_equal(const struct prefix *a, uint32_t n_a, const struct pr
 /* Both are of uint32_t, so there is no padding. */
 static bool protection_equal(const struct service_spec *a, const struct service_spec *b)
 {
-	return a->no_flow == b->no_flow &&
+	return a->no_flow == b->no_flow && a->max_connections == b->max_connections &&
+	       a->max_per_source == b->max_per_source &&
 	       prefixes_equal(a->allow, a->n_allow, b->allow, b->n_allow) &&
 	       prefixes_equal(a->deny, a->n_deny, b->deny, b->n_deny) &&
 	       memcmp(&a->rate, &b->rate, sizeof(a->rate)) == 0 &&

@@ -318,8 +318,8 @@ static void check_no_flow(struct build *build, const struct place *place,
 void check_protection(struct build *build, const struct place *place,
 		      const struct service_spec *service)
 {
-	static const char *const kernel_keys[] = {"allow",	   "deny",    "rate",
-						  "flow-timeouts", "no-flow", "snat-addresses"};
+	static const char *const kernel_keys[] = {"flow-timeouts", "no-flow", "snat-addresses"};
+	static const char *const proxy_keys[] = {"max-connections", "max-connections-per-source"};
 
 	for (size_t i = 0; service->path != PATH_KERNEL && i < COUNT(kernel_keys); i++) {
 		struct place at = place_at_key(place, kernel_keys[i]);
@@ -328,10 +328,17 @@ void check_protection(struct build *build, const struct place *place,
 			complain_key(build, &at, "'%s' is for 'path: kernel': remove it",
 				     kernel_keys[i]);
 	}
-	if (service->path != PATH_KERNEL)
-		return;
+	for (size_t i = 0; service->path == PATH_KERNEL && i < COUNT(proxy_keys); i++) {
+		struct place at = place_at_key(place, proxy_keys[i]);
+
+		if (doc_get(place->doc, proxy_keys[i]))
+			complain_key(build, &at, "'%s' is for 'path: proxy': remove it",
+				     proxy_keys[i]);
+	}
 	check_rate(build, place, service);
 	check_twins(build, place, service);
+	if (service->path != PATH_KERNEL)
+		return;
 	check_no_flow(build, place, service);
 	for (size_t i = 0; i < COUNT(flow_timeout_keys); i++) {
 		if (idle_of(service, &flow_timeout_keys[i]))
@@ -348,6 +355,8 @@ void check_prefix_count(struct build *build, const struct place *place)
 	for (uint32_t i = 0; i < config->n_services; i++) {
 		uint32_t own = config->services[i].n_allow + config->services[i].n_deny;
 
+		if (config->services[i].path != PATH_KERNEL)
+			continue;
 		n += own ? own + 1 : 0;
 	}
 	if (n > LB_MAX_PREFIXES)

@@ -61,9 +61,14 @@ static json_t *pools_json(struct load_balancer *lb)
 
 static json_t *limits_json(struct load_balancer *lb)
 {
-	return json_pack("{s:i,s:i,s:i,s:i}", "services", LB_MAX_SERVICES - 1, "pools",
-			 LB_MAX_POOLS - 1, "backends", LB_MAX_BACKENDS - 1, "flows",
-			 (int)lb->config->max_flows);
+	json_t *json = json_pack("{s:i,s:i,s:i,s:i}", "services", LB_MAX_SERVICES - 1, "pools",
+				 LB_MAX_POOLS - 1, "backends", LB_MAX_BACKENDS - 1, "flows",
+				 (int)lb->config->max_flows);
+
+	if (lb->config->max_connections)
+		(void)json_object_set_new(json, "connections",
+					  json_integer(lb->config->max_connections));
+	return json;
 }
 
 void api_status(void *ctx, const struct control_request *request, struct control_reply *reply)

@@ -233,6 +233,7 @@ static int publish(struct load_balancer *lb)
 	snapshot->on_free = release_balancers;
 	snapshot->ctx = shared;
 	fill_pools(lb, snapshot, shared);
+	proxy_limit(lb->proxy, lb->config->max_connections);
 	proxy_on_report(lb->proxy, passive_report, lb);
 	proxy_publish(lb->proxy, snapshot);
 	return 0;

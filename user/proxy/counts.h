@@ -19,6 +19,7 @@ struct service_counts {
 	uint64_t bytes_in, bytes_out;
 	uint64_t status[6];
 	uint64_t bad_headers;
+	uint64_t refused; /* connections: denied, too fast, too many of one source */
 } __attribute__((aligned(64)));
 
 static inline void count(uint64_t *counter, uint64_t n)

@@ -22,7 +22,7 @@ void error_reply_write(const struct error_reply *reply, struct wire *out)
 	http_put_status_line(&w, reply->status, text);
 	http_put_header(&w, SLICE("Content-Type"), SLICE("text/plain"));
 	put_number_header(&w, SLICE("Content-Length"), text.len + 1);
-	if (reply->status == 503)
+	if (reply->status == 503 || reply->status == 429)
 		put_number_header(&w, SLICE("Retry-After"), ERROR_RETRY_AFTER);
 	if (reply->status == 405)
 		http_put_header(&w, SLICE("Allow"), allowed);

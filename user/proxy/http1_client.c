@@ -9,6 +9,7 @@
 #include "proxy/error_reply.h"
 #include "proxy/exchange.h"
 #include "proxy/forward.h"
+#include "proxy/listener.h"
 #include "proxy/sticky.h"
 
 static void enter(struct client *client, enum client_state state)
@@ -447,6 +448,7 @@ void client_accept(const struct arrival *arrival)
 
 	if (!client || !service) {
 		transport_drop(arrival->fd);
+		arrival_lost(arrival);
 		free(client);
 		return;
 	}
@@ -457,10 +459,13 @@ void client_accept(const struct arrival *arrival)
 	body_reader_init(&client->channel.reader, HTTP_BODY_NONE, 0);
 	if (channel_open(&client->channel, worker->loop, &worker->buffers, arrival->fd, on_ready) <
 	    0) {
+		arrival_lost(arrival);
 		free(client);
 		return;
 	}
 	count(&client->session.counts->opened, 1);
 	worker_session_added(worker, &client->session);
 	patience(client, client->timeouts.client_header);
+	if (arrival->refused)
+		refuse(client, 429, arrival->refused);
 }

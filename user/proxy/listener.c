@@ -11,6 +11,7 @@
 #include "proxy/greeting.h"
 #include "proxy/http1_client.h"
 #include "proxy/relay.h"
+#include "proxy/sources.h"
 
 int listener_reserve(void)
 {
@@ -27,11 +28,51 @@ static const struct service_spec *find_service(const struct arrival *arrival)
 	return service ? service->spec : NULL;
 }
 
-void arrival_serve(const struct arrival *arrival)
+static void log_refused(const struct arrival *arrival, const char *why)
+{
+	char peer[ADDR_TEXT_LEN];
+
+	if (worker_may_log(arrival->worker))
+		log_warning("connection of '%s' to service '%s' refused: %s",
+			    addr_format(&arrival->peer, peer),
+			    worker_service_name(arrival->worker, arrival->service_id), why);
+}
+
+/* What the service says of the source. False: the connection is over. */
+static bool admit(struct arrival *arrival, const struct service_spec *spec)
+{
+	struct sources *sources = arrival->worker->shared->sources;
+	uint32_t max = spec->max_per_source;
+	const char *why = sources_refuse(sources, arrival->service_id, spec, &arrival->peer,
+					 loop_now_ms(arrival->worker->loop));
+
+	if (!why && max > 0) {
+		arrival->of_source =
+			sources_enter(sources, arrival->service_id, &arrival->peer, max);
+		if (!arrival->of_source)
+			arrival->refused = "too_many_of_source";
+	}
+	if (!why && !arrival->refused)
+		return true;
+	count(&arrival->counts->refused, 1);
+	if (!why && spec->protocol == PROTOCOL_HTTP)
+		return true; /* it says so itself */
+	log_refused(arrival, why ? why : arrival->refused);
+	return false;
+}
+
+void arrival_lost(const struct arrival *arrival)
+{
+	if (arrival->of_source)
+		sources_leave(arrival->worker->shared->sources, arrival->service_id,
+			      &arrival->peer);
+}
+
+void arrival_serve(struct arrival *arrival)
 {
 	const struct service_spec *spec = find_service(arrival);
 
-	if (!spec)
+	if (!spec || !admit(arrival, spec))
 		transport_drop(arrival->fd);
 	else if (spec->protocol == PROTOCOL_HTTP)
 		client_accept(arrival);
@@ -81,24 +122,61 @@ static void give_up_reserve(struct listener *listener, int err)
 	timer_start(worker->loop, &listener->retry, LISTENER_FULL_WAIT_MS);
 }
 
+static bool reserve(struct listener *listener)
+{
+	const struct snapshot *snapshot = worker_snapshot(listener->worker);
+	const struct snapshot_service *service =
+		snapshot ? snapshot_find(snapshot, listener->service_id) : NULL;
+
+	return limits_reserve(listener->worker, listener->service_id,
+			      service ? service->spec->max_connections : 0);
+}
+
+/* Room for one more connection. False: the listener runs again when there is some. */
+static bool make_room(struct listener *listener)
+{
+	/* What is in the queue of a socket that closes would be reset. */
+	if (atomic_load_explicit(&listener->last, memory_order_relaxed)) {
+		limits_count(listener->worker, listener->service_id);
+		return true;
+	}
+	if (reserve(listener))
+		return true;
+	limits_pause(listener->worker, &listener->paused);
+	return reserve(listener); /* somebody may have gone before it was listed */
+}
+
 /* 0 when the queue is empty, 1 when there may be more. */
+static int accept_one(struct listener *listener)
+{
+	struct addr peer;
+	int fd = socket_accept(listener->fd, &peer);
+
+	if (fd == -EAGAIN)
+		return 0;
+	if (out_of_descriptors(fd)) {
+		give_up_reserve(listener, fd);
+		return 0;
+	}
+	/* Others are about a connection that has gone meanwhile (accept(2)). */
+	if (fd >= 0)
+		arrive(listener, fd, &peer);
+	return 1;
+}
+
+/* Likewise; also 0 when there is no room for more connections. */
 static int accept_some(struct listener *listener)
 {
-	for (int i = 0; i < LISTENER_PER_WAKE; i++) {
-		struct addr peer;
-		int fd = socket_accept(listener->fd, &peer);
+	int more = 1;
 
-		if (fd == -EAGAIN)
+	for (int i = 0; more && i < LISTENER_PER_WAKE; i++) {
+		if (!make_room(listener))
 			return 0;
-		if (out_of_descriptors(fd)) {
-			give_up_reserve(listener, fd);
-			return 0;
-		}
-		/* Others are about a connection that has gone meanwhile (accept(2)). */
-		if (fd >= 0)
-			arrive(listener, fd, &peer);
+		more = accept_one(listener);
+		/* A session was counted by itself. */
+		limits_give_back(listener->worker, listener->service_id);
 	}
-	return 1;
+	return more;
 }
 
 static void on_ready(struct source *source)
@@ -121,6 +199,7 @@ void listener_open(struct listener *listener)
 	int err = loop_add(listener->worker->loop, &listener->source, listener->fd, on_ready);
 
 	timer_init(&listener->retry, on_retry);
+	list_init(&listener->paused);
 	if (err < 0)
 		log_error("cannot watch a listener of service '%s': %s",
 			  worker_service_name(listener->worker, listener->service_id),
@@ -136,5 +215,6 @@ void listener_serve(struct listener *listener)
 void listener_release(struct listener *listener)
 {
 	timer_stop(listener->worker->loop, &listener->retry);
+	list_remove(&listener->paused);
 	loop_remove(listener->worker->loop, &listener->source);
 }

@@ -30,10 +30,13 @@ struct listener {
 	int fd;
 	atomic_bool last;   /* it is closing: its connections get one request */
 	struct timer retry; /* after running out of descriptors */
+	struct list paused; /* in its worker's list: there was no room for a connection */
 };
 
 /* Gives a connection, whose PROXY header was read if there is one, to its service's protocol. */
-void arrival_serve(const struct arrival *arrival);
+void arrival_serve(struct arrival *arrival);
+/* There will be no session of it; its descriptor is another matter. */
+void arrival_lost(const struct arrival *arrival);
 int listener_reserve(void); /* a descriptor to give up when there are no others */
 /* On its worker's thread; <listener> is filled but for source and retry. */
 void listener_open(struct listener *listener);

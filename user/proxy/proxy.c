@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "proxy/admission.h"
 #include "proxy/reporter.h"
+#include "proxy/sources.h"
 #include "proxy/state.h"
 
 #define RECLAIM_MS 20 /* how often retired snapshots are looked at */
@@ -65,6 +66,7 @@ void proxy_publish(struct proxy *proxy, struct snapshot *snapshot)
 	admission_renew(proxy->shared.admission, snapshot);
 	if (admission_bar(proxy->shared.admission, old, snapshot))
 		proxy_visit(proxy, close_barred, NULL);
+	limits_changed(proxy->shared.limits);
 	if (!old)
 		return;
 	old->epoch = epoch; /* workers that have seen this epoch cannot hold the old one */
@@ -150,6 +152,11 @@ void proxy_stats(struct proxy *proxy, uint32_t service_id, struct proxy_stats *r
 
 	*ret_stats = rows ? rows->before : (struct proxy_stats){0};
 	sum_rows(rows, ret_stats);
+}
+
+void proxy_limit(struct proxy *proxy, uint32_t max_connections)
+{
+	limits_set(proxy->shared.limits, max_connections);
 }
 
 void proxy_on_report(struct proxy *proxy, void (*fn)(void *ctx, const struct pool_report *report),
@@ -356,6 +363,14 @@ void proxy_hand_over(struct proxy *proxy, void (*on_drained)(void *ctx), void *c
 
 /* ---- Life ---------------------------------------------------------------------------------- */
 
+static void free_shared(struct proxy_shared *shared)
+{
+	admission_free(shared->admission);
+	reporter_free(shared->reporter);
+	limits_free(shared->limits);
+	sources_free(shared->sources);
+}
+
 int proxy_start(struct loop *loop, uint32_t workers, struct proxy **ret_proxy, struct error *err)
 {
 	struct proxy *proxy = calloc(1, sizeof(*proxy));
@@ -370,8 +385,9 @@ int proxy_start(struct loop *loop, uint32_t workers, struct proxy **ret_proxy, s
 	list_init(&proxy->closing);
 	list_init(&proxy->inherited);
 	if (admission_new(&proxy->shared.admission) < 0 ||
-	    reporter_new(loop, &proxy->shared.reporter) < 0) {
-		admission_free(proxy->shared.admission);
+	    reporter_new(loop, &proxy->shared.reporter) < 0 ||
+	    limits_new(&proxy->shared.limits) < 0 || sources_new(&proxy->shared.sources) < 0) {
+		free_shared(&proxy->shared);
 		free(proxy);
 		return error_set(err, -ENOMEM, "workers", "cannot start workers: out of memory");
 	}
@@ -402,8 +418,7 @@ void proxy_free(struct proxy *proxy)
 	}
 	snapshot_free(atomic_load(&proxy->shared.current));
 	bindings_free(proxy);
-	admission_free(proxy->shared.admission);
-	reporter_free(proxy->shared.reporter);
+	free_shared(&proxy->shared);
 	free_counts(proxy);
 	free(proxy);
 }

@@ -63,6 +63,8 @@ struct proxy_stats {		 /* of one service, summed over workers */
 };
 void proxy_stats(struct proxy *proxy, uint32_t service_id, struct proxy_stats *ret_stats);
 
+/* How many client connections there may be in all; 0: any number. */
+void proxy_limit(struct proxy *proxy, uint32_t max_connections);
 /* <fn> is called on the control thread for each failure of a backend; some are dropped when there
  * are too many. */
 void proxy_on_report(struct proxy *proxy, void (*fn)(void *ctx, const struct pool_report *report),

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "net/socket.h"
 #include "proxy/greeting.h"
+#include "proxy/listener.h"
 #include "proxy/route.h"
 #include "proxy/sni.h"
 #include "proxy/tunnel.h"
@@ -368,6 +369,7 @@ void relay_accept(const struct arrival *arrival)
 
 	if (!relay) {
 		transport_drop(arrival->fd);
+		arrival_lost(arrival);
 		return;
 	}
 	session_init(&relay->session, &relay_ops, arrival);
@@ -377,6 +379,7 @@ void relay_accept(const struct arrival *arrival)
 	timer_init(&relay->timer, on_timer);
 	if (channel_open(&relay->client, worker->loop, &worker->buffers, arrival->fd, on_client) <
 	    0) {
+		arrival_lost(arrival);
 		free(relay);
 		return;
 	}

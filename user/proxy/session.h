@@ -31,6 +31,7 @@ struct session {
 	uint32_t service_id;
 	struct addr peer;
 	struct addr local; /* as arrival.local */
+	bool of_source;	   /* it is counted among the connections of the source of peer */
 };
 
 /* How a new connection comes to its protocol: what listener.c knows of it. */
@@ -42,7 +43,9 @@ struct arrival {
 	int fd;		   /* taken over */
 	struct addr peer;  /* who a PROXY header names, or the other end */
 	struct addr local; /* what it names as the target; port 0: the socket's own address holds */
-	bool last;	   /* its listener is closing: one request, no keep-alive */
+	bool of_source;	   /* see session; whoever takes the arrival over takes that over */
+	const char *refused; /* HTTP says so, with 429: too many connections of one source */
+	bool last;	     /* its listener is closing: one request, no keep-alive */
 };
 
 static inline void session_init(struct session *session, const struct session_ops *ops,
@@ -56,6 +59,7 @@ static inline void session_init(struct session *session, const struct session_op
 	session->service_id = arrival->service_id;
 	session->peer = arrival->peer;
 	session->local = arrival->local;
+	session->of_source = arrival->of_source;
 }
 
 #endif

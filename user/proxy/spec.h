@@ -168,7 +168,9 @@ struct service_spec {
 	struct prefix *deny; /* owned by the config */
 	uint32_t n_deny;
 	struct rate_spec rate;
-	struct prefix *trusted; /* proxies whose word on the client counts; owned by the config */
+	uint32_t max_connections; /* of clients at one time, proxy path; 0: any number */
+	uint32_t max_per_source;  /* ... of one address, or IPv6 /64 */
+	struct prefix *trusted;	  /* proxies whose word on the client counts; owned by the config */
 	uint32_t n_trusted;
 	struct sticky_spec sticky;
 };

@@ -11,6 +11,7 @@
 #include "proxy/exchange.h"
 #include "proxy/listener.h"
 #include "proxy/session.h"
+#include "proxy/sources.h"
 
 /* ---- Epochs -------------------------------------------------------------------------------- */
 
@@ -48,6 +49,7 @@ static void say_drained(struct worker *worker)
 void worker_session_added(struct worker *worker, struct session *session)
 {
 	list_append(&worker->sessions, &session->node);
+	limits_count(worker, session->service_id);
 	if (worker->draining)
 		say_drained(worker);
 }
@@ -55,6 +57,9 @@ void worker_session_added(struct worker *worker, struct session *session)
 void worker_session_gone(struct worker *worker, struct session *session)
 {
 	list_remove(&session->node);
+	if (session->of_source)
+		sources_leave(worker->shared->sources, session->service_id, &session->peer);
+	limits_give_back(worker, session->service_id);
 	if (worker->draining)
 		say_drained(worker);
 }
@@ -266,6 +271,7 @@ int worker_start(struct worker *worker)
 		return err;
 	list_init(&worker->sessions);
 	list_init(&worker->drains);
+	limits_join(worker);
 	upstream_pool_init(&worker->upstreams, worker->loop);
 	loop_on_wait(worker->loop, before_wait, after_wait, worker);
 	atomic_store(&worker->epoch, WORKER_IDLE);
@@ -302,6 +308,7 @@ void worker_stop(struct worker *worker)
 		pthread_join(worker->thread, NULL);
 		worker->running = false;
 	}
+	limits_leave(worker);
 	exchanges_fini(worker);
 	buffer_pool_fini(&worker->buffers);
 	if (worker->reserve_fd >= 0)

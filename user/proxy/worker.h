@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "proxy/buffer_pool.h"
 #include "proxy/counts.h"
+#include "proxy/limits.h"
 #include "proxy/snapshot.h"
 #include "proxy/upstream_pool.h"
 
@@ -26,6 +27,7 @@
 
 struct admission;
 struct reporter;
+struct sources;
 struct exchange;
 struct session;
 
@@ -35,6 +37,8 @@ struct proxy_shared {
 	_Atomic uint64_t epoch; /* of current; stored after it */
 	struct admission *admission;
 	struct reporter *reporter;
+	struct limits *limits;
+	struct sources *sources;
 };
 
 struct worker {
@@ -46,6 +50,7 @@ struct worker {
 	struct buffer_pool buffers;
 	struct upstream_pool upstreams;
 	uint32_t index;
+	struct limits_waiter limits;
 	struct list sessions;
 	struct list drains; /* struct drain */
 	struct exchange *free_exchanges;

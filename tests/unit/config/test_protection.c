@@ -80,11 +80,17 @@ static const struct row rows[] = {
 		 "flow-timeouts: {open: 1h}" END,
 	 "t:3:61: 'open' is 3600000ms here and 7200000ms at service 's': the kernel path has one "
 	 "set of flow-timeouts for all services: make them equal, or keep one\n"},
-	{"the proxy path has none of it",
+	{"the proxy path has allow, deny, rate and limits of connections",
+	 "limits: {connections: 100}\npools: {web: {}}\nservices: {s: {listen: 10.0.0.1:80, pool: "
+	 "web, protocol: http, allow: [10.0.0.1], deny: [10.0.0.0/8], rate: 1/1s, "
+	 "max-connections: 10, max-connections-per-source: 2}}\n",
+	 ""},
+	{"the proxy path has no flows",
 	 "pools: {web: {}}\nservices: {s: {listen: 10.0.0.1:80, pool: web, protocol: http, "
-	 "allow: [10.0.0.1], rate: 1/1s}}\n",
-	 "t:2:64: 'allow' is for 'path: kernel': remove it\n"
-	 "t:2:83: 'rate' is for 'path: kernel': remove it\n"},
+	 "flow-timeouts: {open: 1h}}}\n",
+	 "t:2:64: 'flow-timeouts' is for 'path: kernel': remove it\n"},
+	{"the kernel path counts flows, not connections", SERVICE "max-connections: 10" END,
+	 "t:2:48: 'max-connections' is for 'path: proxy': remove it\n"},
 };
 
 static void run(void **state)

@@ -218,7 +218,8 @@ struct rig {
 	enum service_protocol protocol;
 	struct timeouts_spec timeouts;
 	struct pool_spec pool;
-	uint32_t max_connections; /* of each origin */
+	struct service_spec service; /* its limits; the rest is filled in */
+	uint32_t max_connections;    /* of each origin */
 	struct proxy_protocol_spec proxy_protocol;
 	struct lb_live live[RIG_MAX_ORIGINS];
 	struct addr origins[RIG_MAX_ORIGINS];
@@ -281,17 +282,18 @@ static inline struct service_set *rig_services(struct rig *rig)
 	*specs = (struct rig_specs){
 		.route = {.pool = "web"},
 		.pool = rig->pool,
-		.service = {.name = "front",
-			    .listen = &rig->addr,
-			    .n_listen = 1,
-			    .protocol = rig->protocol,
-			    .path = PATH_PROXY,
-			    .enabled = true,
-			    .routes = &specs->route,
-			    .n_routes = 1,
-			    .timeouts = rig->timeouts,
-			    .proxy_protocol = rig->proxy_protocol},
+		.service = rig->service,
 	};
+	(void)snprintf(specs->service.name, sizeof(specs->service.name), "front");
+	specs->service.listen = &rig->addr;
+	specs->service.n_listen = 1;
+	specs->service.protocol = rig->protocol;
+	specs->service.path = PATH_PROXY;
+	specs->service.enabled = true;
+	specs->service.routes = &specs->route;
+	specs->service.n_routes = 1;
+	specs->service.timeouts = rig->timeouts;
+	specs->service.proxy_protocol = rig->proxy_protocol;
 	assert_int_equal(service_set_put(set, 0, RIG_SERVICE, &specs->service), 0);
 	set->pool_by_id[RIG_POOL] = 1;
 	set->on_free = free;
