@@ -193,7 +193,8 @@ static void read_shares(struct build *build, const struct place *place, void *ou
 
 		read_share(build, &at, &route->shares[route->n_shares++]);
 	}
-	check_shares(build, place, route);
+	if (route->shares)
+		check_shares(build, place, route);
 }
 
 static void read_code(struct build *build, const struct place *place, void *out)

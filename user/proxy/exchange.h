@@ -63,12 +63,10 @@ struct exchange {
 	enum exchange_state state;
 	enum exchange_wait wait;
 	uint64_t taken; /* by the peer that we wait for to take more, at the timer's last look */
-	bool looked;	/* there was one */
 	struct worker *worker;
 	struct client *client;
 	/* The request, filled by the client. */
 	enum http_method method;
-	bool upgrade; /* it asks for one */
 	uint32_t service_id;
 	uint32_t pool; /* id */
 	struct timeouts_spec timeouts;
@@ -87,16 +85,18 @@ struct exchange {
 	uint16_t tried[EXCHANGE_MAX_TRIES];
 	uint16_t admitted; /* the backend that a queue has let it in to; 0: none */
 	uint32_t n_tried;
-	uint8_t retries;       /* left */
-	uint8_t retry_on;      /* bits of enum retry_on */
-	bool waited;	       /* a queue has let it in once */
-	struct waiter *waiter; /* while it is queued */
-	bool alone;	/* the upstream's first bytes name this client: no other may use it */
-	bool fresh;	/* no idle connection any more: one has failed */
-	bool timed_out; /* the last failure was a time-out: 504 */
+	uint8_t retries;  /* left */
+	uint8_t retry_on; /* bits of enum retry_on */
+	bool waited;	  /* a queue has let it in once */
+	bool alone;	  /* the upstream's first bytes name this client: no other may use it */
+	bool fresh;	  /* no idle connection any more: one has failed */
+	bool timed_out;	  /* the last failure was a time-out: 504 */
+	bool deaf;	  /* the backend takes no more of the request */
+	bool looked;	  /* taken was filled in */
+	bool upgrade;	  /* the request asks for one */
 	uint32_t n_interim;
-	const char *why; /* the last failure, a constant word */
-	bool deaf;	 /* the backend takes no more of the request */
+	struct waiter *waiter; /* while it is queued */
+	const char *why;       /* the last failure, a constant word */
 	uint64_t asked_us;
 	uint64_t counted_in, counted_out; /* of this upstream, already in the live row */
 	struct timer timer;

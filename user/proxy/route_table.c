@@ -181,33 +181,38 @@ static bool belongs(const struct route_spec *route, struct slice host)
 	return route_host_fits(slice_of(route->host), host);
 }
 
+/* Writes the indexes of the routes for <host> to <order>, or counts them where it is NULL. */
+static uint32_t put_routes(const struct service_spec *spec, struct slice host, uint16_t *order)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < spec->n_routes; i++) {
+		if (!belongs(&spec->routes[i], host))
+			continue;
+		if (order)
+			order[n] = (uint16_t)i;
+		n++;
+	}
+	return n;
+}
+
 static int fill_lists(struct route_table *table)
 {
-	const struct service_spec *spec = table->spec;
 	uint32_t total = 0;
 
-	for (int pass = 0; pass < 2; pass++) {
-		uint32_t at = 0;
+	for (uint32_t i = 0; i < table->n_lists; i++) {
+		struct route_list *list = &table->lists[i];
 
-		for (uint32_t l = 0; l < table->n_lists; l++) {
-			struct route_list *list = &table->lists[l];
-
-			list->first = at;
-			for (uint32_t i = 0; i < spec->n_routes; i++) {
-				if (!belongs(&spec->routes[i], list->host))
-					continue;
-				if (table->order)
-					table->order[at] = (uint16_t)i;
-				at++;
-			}
-			list->n = at - list->first;
-		}
-		total = at;
-		if (!table->order)
-			table->order = calloc(total + 1ULL, sizeof(*table->order));
-		if (!table->order)
-			return -ENOMEM;
+		list->first = total;
+		list->n = put_routes(table->spec, list->host, NULL);
+		total += list->n;
 	}
+	table->order = calloc(total + 1ULL, sizeof(*table->order));
+	if (!table->order)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < table->n_lists; i++)
+		(void)put_routes(table->spec, table->lists[i].host,
+				 table->order + table->lists[i].first);
 	return 0;
 }
 
