@@ -61,6 +61,8 @@ void check_proxying(struct build *build, const struct place *place,
 	}
 	for (size_t i = 0; i < COUNT(http_keys); i++) {
 		at = place_at_key(place, http_keys[i]);
+		if (i == 0 && service->proxy_protocol.accept)
+			continue; /* whose headers of the PROXY protocol count */
 		if (service->protocol != PROTOCOL_HTTP && doc_get(place->doc, http_keys[i]))
 			complain_key(build, &at, "'%s' is for 'protocol: http': remove it",
 				     http_keys[i]);

@@ -80,6 +80,17 @@ void arrival_serve(struct arrival *arrival)
 		relay_accept(arrival);
 }
 
+/* Who is not trusted with a header is served as whoever it is. */
+static bool header_comes(const struct service_spec *spec, const struct addr *peer)
+{
+	if (!spec->proxy_protocol.accept || spec->n_trusted == 0)
+		return spec->proxy_protocol.accept;
+	for (uint32_t i = 0; i < spec->n_trusted; i++)
+		if (prefix_has(&spec->trusted[i], peer->ip))
+			return true;
+	return false;
+}
+
 static void arrive(struct listener *listener, int fd, const struct addr *peer)
 {
 	struct arrival arrival = {
@@ -93,7 +104,7 @@ static void arrive(struct listener *listener, int fd, const struct addr *peer)
 	};
 	const struct service_spec *spec = find_service(&arrival);
 
-	if (spec && spec->proxy_protocol.accept)
+	if (spec && header_comes(spec, peer))
 		greeting_accept(&arrival, spec->timeouts.client_header);
 	else
 		arrival_serve(&arrival);

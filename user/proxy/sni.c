@@ -159,7 +159,7 @@ static enum sni_result read_names(struct part extension, struct sni *ret_sni)
 		struct part type = take(&names, 1);
 		struct part name = take_vector(&names, 2);
 
-		if (!name.at)
+		if (!type.at || !name.at)
 			return bad(ret_sni, "bad_server_name");
 		if (type.at[0] != NAME_TYPE_HOST)
 			continue;

@@ -50,6 +50,8 @@ static const struct row rows[] = {
 	 "asks for ('host') alone: remove it\n"},
 	{"the kernel path has no routes", ROUTED "routes: [{host: a, pool: web}]" END,
 	 "t:2:45: 'routes' are for 'path: proxy': use 'pool'\n"},
+	{"a relay that accepts headers may say whose",
+	 RELAY "proxy-protocol: {accept: true}, trusted-proxies: [10.0.0.0/8]" END, ""},
 	{"the kernel path cannot", BARE "proxy-protocol: {accept: true}" END,
 	 "t:2:48: 'proxy-protocol' is for 'path: proxy': the kernel path passes a connection's "
 	 "bytes on as they are: remove it\n"},

@@ -221,6 +221,7 @@ struct rig {
 	struct service_spec service; /* its limits; the rest is filled in */
 	uint32_t max_connections;    /* of each origin */
 	struct proxy_protocol_spec proxy_protocol;
+	struct prefix trusted; /* with bits: the one trusted proxy */
 	struct lb_live live[RIG_MAX_ORIGINS];
 	struct addr origins[RIG_MAX_ORIGINS];
 	uint32_t n_origins;
@@ -294,6 +295,8 @@ static inline struct service_set *rig_services(struct rig *rig)
 	specs->service.n_routes = 1;
 	specs->service.timeouts = rig->timeouts;
 	specs->service.proxy_protocol = rig->proxy_protocol;
+	specs->service.trusted = &rig->trusted;
+	specs->service.n_trusted = rig->trusted.bits > 0;
 	assert_int_equal(service_set_put(set, 0, RIG_SERVICE, &specs->service), 0);
 	set->pool_by_id[RIG_POOL] = 1;
 	set->on_free = free;

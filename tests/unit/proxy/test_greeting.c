@@ -196,6 +196,39 @@ static void an_upstream_with_a_header_is_not_shared(void **state)
 	rig_free(rig);
 }
 
+static void only_a_trusted_peer_s_header_counts(void **state)
+{
+	static const struct {
+		const char *prefix;
+		const char *sent;
+		const char *answer;
+	} rows[] = {
+		{"127.0.0.0/8", V1 "ping", "ping"},
+		{"10.0.0.0/8", V1 "ping", V1 "ping"}, /* its own bytes */
+		{"10.0.0.0/8", "ping", "ping"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rig *rig = rig_new(serve_echo, NULL);
+		char text[128];
+		int fd;
+
+		assert_null(prefix_parse(slice_of(rows[i].prefix), &rig->trusted));
+		rig->protocol = PROTOCOL_TCP;
+		rig->proxy_protocol = ACCEPT;
+		rig_begin(rig);
+		fd = rig_connect(&rig->addr);
+		rig_say(fd, rows[i].sent);
+		rig_read_until(fd, text, sizeof(text), "ping");
+		if (strcmp(text, rows[i].answer) != 0)
+			fail_msg("trusting %s: expected '%s', got '%s'", rows[i].prefix,
+				 rows[i].answer, text);
+		close(fd);
+		rig_free(rig);
+	}
+}
+
 static void a_connection_without_a_header_is_reset_and_counted(void **state)
 {
 	static const char *const texts[] = {"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -284,6 +317,7 @@ int main(void)
 		cmocka_unit_test(a_backend_is_told_of_the_client_itself),
 		cmocka_unit_test(an_http_client_is_who_the_header_says),
 		cmocka_unit_test(an_upstream_with_a_header_is_not_shared),
+		cmocka_unit_test(only_a_trusted_peer_s_header_counts),
 		cmocka_unit_test(a_connection_without_a_header_is_reset_and_counted),
 		cmocka_unit_test(a_header_that_does_not_come_is_waited_for_with_a_limit),
 		cmocka_unit_test(half_a_header_and_the_end_is_refused_at_once),
