@@ -85,9 +85,11 @@ json_t *api_sticky_json(const struct sticky_spec *sticky)
 
 static json_t *route_json(const struct route_spec *route)
 {
-	json_t *json = json_pack("{s:s,s:s}", "host", route->host, "path", route->path);
+	json_t *json = json_object();
 	json_t *timeouts = timeouts_json(&route->timeouts);
 
+	put(json, "host", route->host);
+	put(json, "path", route->path);
 	put(json, "pool", route->pool);
 	if (route->n_methods > 0)
 		(void)json_object_set_new(json, "method", methods_json(route));
