@@ -46,6 +46,15 @@ void view_put(struct view *view)
 		free(view);
 }
 
+const struct view_member *view_find(const struct view *view, uint16_t id)
+{
+	for (uint32_t i = 0; i < view->count; i++) {
+		if (view->members[i].id == id)
+			return &view->members[i];
+	}
+	return NULL;
+}
+
 /* The subtrahend is read first: both only grow, so the difference cannot be below 0 for a reader
  * that sees the writes in order; one that does not gets 0. */
 static uint64_t difference(const __u64 *more, const __u64 *less)

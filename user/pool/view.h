@@ -45,6 +45,8 @@ uint64_t backend_token(const char *pool, const char *backend);
 
 struct view *view_get(struct view *view);
 void view_put(struct view *view); /* NULL is fine */
+/* The member of that id; NULL: there is none. */
+const struct view_member *view_find(const struct view *view, uint16_t id);
 /* opened - closed of both paths; never below 0. */
 uint64_t live_open(const struct lb_live *live);
 /* SYNs that the backend has neither answered nor refused yet; never below 0. */

@@ -120,17 +120,6 @@ static void remember_tried(struct exchange *x)
 
 /* ---- Finding a backend --------------------------------------------------------------------- */
 
-static const struct view_member *member_of(const struct snapshot_pool *pool, uint16_t id)
-{
-	const struct view *view = pool ? pool->balancer->view : NULL;
-
-	for (uint32_t i = 0; view && i < view->count; i++) {
-		if (view->members[i].id == id)
-			return &view->members[i];
-	}
-	return NULL;
-}
-
 static struct admission_ask ask_of(const struct exchange *x, const struct snapshot_pool *pool)
 {
 	return (struct admission_ask){
@@ -150,7 +139,7 @@ static enum admission_result enter(struct exchange *x, const struct snapshot_poo
 		uint16_t id = x->admitted;
 
 		x->admitted = 0;
-		*ret_member = member_of(pool, id);
+		*ret_member = pool ? view_find(pool->balancer->view, id) : NULL;
 		if (*ret_member)
 			return ADMISSION_IN;
 		admission_leave(x->worker, x->pool, id);

@@ -7,8 +7,10 @@
 
 #include "base/log.h"
 #include "net/socket.h"
+#include "proxy/admission.h"
 #include "proxy/greeting.h"
 #include "proxy/listener.h"
+#include "proxy/reporter.h"
 #include "proxy/route.h"
 #include "proxy/sni.h"
 #include "proxy/tunnel.h"
@@ -18,14 +20,18 @@
  *   state       event                                next
  *   PEEKING     ClientHello read, or no TLS          CONNECTING
  *               no route, malformed, late, closed    CLOSED
- *   CONNECTING  connected                            OPEN
+ *   CONNECTING  all eligible backends are full       QUEUED
+ *               connected                            OPEN
  *               refused, timed out, others left      CONNECTING
  *               none left                            CLOSED
+ *   QUEUED      a backend has room for this one      CONNECTING
+ *               no room in time, or the queue full   CLOSED
  *   OPEN        both sides have closed, or broken    CLOSED
  */
 enum relay_state {
 	RELAY_PEEKING,	  /* the client's first bytes are read: they say where it leads */
 	RELAY_CONNECTING, /* the backend's connection is not there yet; nothing is read */
+	RELAY_QUEUED,	  /* all eligible backends are full: it waits for one to have room */
 	RELAY_OPEN,	  /* bytes flow */
 	RELAY_CLOSED,
 };
@@ -42,7 +48,9 @@ struct relay {
 	uint16_t id;
 	uint16_t tried[RELAY_MAX_TRIES];
 	uint32_t n_tried;
-	uint32_t pool; /* id */
+	uint32_t pool;	       /* id */
+	uint16_t admitted;     /* the backend that a queue has let it in to; 0: none */
+	struct waiter *waiter; /* while it is queued */
 	struct pick_key key;
 	struct timeouts_spec timeouts;
 	enum proxy_protocol send;
@@ -75,8 +83,10 @@ static void count_bytes(struct relay *relay)
 static void end_backend(struct relay *relay)
 {
 	count_bytes(relay);
-	if (relay->live)
+	if (relay->live) {
 		live_add(&relay->live->proxy_closed, 1);
+		admission_leave(relay->session.worker, relay->pool, relay->id);
+	}
 	relay->live = NULL;
 	channel_close(&relay->backend);
 }
@@ -88,6 +98,8 @@ static void close_relay(struct relay *relay, bool reset)
 	if (relay->state == RELAY_CLOSED)
 		return;
 	relay->state = RELAY_CLOSED;
+	waiter_leave(relay->waiter);
+	relay->waiter = NULL;
 	if (reset && relay->live)
 		transport_reset(&relay->backend.transport);
 	end_backend(relay);
@@ -105,22 +117,53 @@ static void failed(struct relay *relay, const char *why)
 {
 	struct worker *worker = relay->session.worker;
 
-	if (relay->live)
+	if (relay->live) {
 		live_add(&relay->live->proxy_failed, 1);
+		reporter_say(worker, relay->id, why);
+	}
 	if (worker_may_log(worker))
 		log_warning("connection of service '%s' failed at backend '%s': %s",
 			    worker_service_name(worker, relay->session.service_id), relay->name,
 			    why);
 }
 
-static const struct view_member *pick(struct relay *relay)
+static void refuse(struct relay *relay, const char *why, const char *name)
+{
+	struct worker *worker = relay->session.worker;
+	char peer[ADDR_TEXT_LEN];
+
+	if (worker_may_log(worker))
+		log_warning("connection of '%s' to service '%s' closed: %s%s%s",
+			    addr_format(&relay->session.peer, peer),
+			    worker_service_name(worker, relay->session.service_id), why,
+			    name ? " for " : "", name ? name : "");
+	close_relay(relay, true);
+}
+
+static const struct snapshot_pool *find_pool(const struct relay *relay)
 {
 	const struct snapshot *snapshot = worker_snapshot(relay->session.worker);
-	const struct snapshot_pool *pool = snapshot ? snapshot_pool(snapshot, relay->pool) : NULL;
 
-	if (!pool)
-		return NULL;
-	return balancer_pick(pool->balancer, &relay->key, relay->tried, relay->n_tried);
+	return snapshot ? snapshot_pool(snapshot, relay->pool) : NULL;
+}
+
+/* Inside the gate of *ret_member; the backend that a queue gave may be gone by now. */
+static enum admission_result pick(struct relay *relay, const struct view_member **ret_member)
+{
+	struct worker *worker = relay->session.worker;
+	const struct snapshot_pool *pool = find_pool(relay);
+	struct admission_ask ask = {
+		.pool = pool, .key = &relay->key, .tried = relay->tried, .n_tried = relay->n_tried};
+	uint16_t id = relay->admitted;
+
+	relay->admitted = 0;
+	if (id) {
+		*ret_member = pool ? view_find(pool->balancer->view, id) : NULL;
+		if (*ret_member)
+			return ADMISSION_IN;
+		admission_leave(worker, relay->pool, id);
+	}
+	return pool ? admission_enter(worker->shared->admission, &ask, ret_member) : ADMISSION_NONE;
 }
 
 static void on_backend(struct source *source);
@@ -138,15 +181,50 @@ static int open_backend(struct relay *relay, const struct addr *addr)
 	return channel_open(&relay->backend, worker->loop, &worker->buffers, fd, on_backend);
 }
 
+static void connect_next(struct relay *relay);
+
+static void admitted(void *owner, uint16_t backend)
+{
+	struct relay *relay = owner;
+
+	relay->waiter = NULL;
+	relay->admitted = backend;
+	relay->state = RELAY_CONNECTING;
+	connect_next(relay);
+}
+
+/* find_pool() has just found it. */
+static void queue_up(struct relay *relay)
+{
+	struct worker *worker = relay->session.worker;
+	const struct snapshot_pool *pool = find_pool(relay);
+	struct admission_ask ask = {
+		.pool = pool, .key = &relay->key, .tried = relay->tried, .n_tried = relay->n_tried};
+	uint32_t ms = relay->timeouts.queue;
+
+	relay->state = RELAY_QUEUED;
+	if (admission_wait(worker, &ask, false, &relay->waiter) < 0) {
+		refuse(relay, "queue_full", NULL);
+		return;
+	}
+	waiter_tell(relay->waiter, admitted, relay);
+	timer_start(worker->loop, &relay->timer, ms ? ms : pool->spec->queue.timeout_ms);
+}
+
 /* A backend whose connection is under way, or the end: nobody is left to try. */
 static void connect_next(struct relay *relay)
 {
 	struct worker *worker = relay->session.worker;
 
 	while (relay->n_tried < RELAY_MAX_TRIES) {
-		const struct view_member *member = pick(relay);
+		const struct view_member *member = NULL;
+		enum admission_result result = pick(relay, &member);
 
-		if (!member)
+		if (result == ADMISSION_FULL) {
+			queue_up(relay);
+			return;
+		}
+		if (result == ADMISSION_NONE)
 			break;
 		relay->live = member->live;
 		relay->id = member->id;
@@ -194,19 +272,6 @@ static const struct snapshot_service *find_service(const struct relay *relay)
 	const struct snapshot *snapshot = worker_snapshot(relay->session.worker);
 
 	return snapshot ? snapshot_find(snapshot, relay->session.service_id) : NULL;
-}
-
-static void refuse(struct relay *relay, const char *why, const char *name)
-{
-	struct worker *worker = relay->session.worker;
-	char peer[ADDR_TEXT_LEN];
-
-	if (worker_may_log(worker))
-		log_warning("connection of '%s' to service '%s' closed: %s%s%s",
-			    addr_format(&relay->session.peer, peer),
-			    worker_service_name(worker, relay->session.service_id), why,
-			    name ? " for " : "", name ? name : "");
-	close_relay(relay, true);
 }
 
 /* "" where the client names nobody. */
@@ -268,6 +333,8 @@ static void on_client(struct source *source)
 		run(relay);
 	else if (relay->state == RELAY_PEEKING)
 		peek(relay);
+	else if (relay->state == RELAY_QUEUED && transport_broken(&relay->client.transport))
+		close_relay(relay, true);
 }
 
 /* Sent with the first bytes of the client, or by itself: the backend may be the one to speak. */
@@ -318,6 +385,8 @@ static void on_timer(struct timer *timer)
 
 	if (relay->state == RELAY_CONNECTING)
 		connect_lost(relay, "connect_timeout");
+	else if (relay->state == RELAY_QUEUED)
+		refuse(relay, "queue_timeout", NULL);
 	else if (relay->state == RELAY_PEEKING)
 		refuse(relay, "client_header_timeout", NULL);
 	else

@@ -190,6 +190,38 @@ static void too_many_of_a_source_are_reset_by_a_relay(void **state)
 	rig_free(rig);
 }
 
+/* Also who waits is closed in time when nobody makes room. */
+static void a_relay_waits_for_a_backend_with_room(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	char text[16] = "";
+	int first, second, third;
+
+	(void)state;
+	assert_non_null(rig);
+	rig->protocol = PROTOCOL_TCP;
+	rig_open(rig, 2);
+	rig->origin.serve = serve_echo;
+	origin_start(&rig->origin);
+	rig->origins[rig->n_origins++] = rig->origin.addr;
+	rig->max_connections = 1;
+	rig->pool.queue.timeout_ms = 400;
+	rig_begin(rig);
+	first = rig_connect(&rig->addr);
+	rig_say(first, "hello");
+	assert_int_equal(rig_read_until(first, text, sizeof(text), "hello"), 5);
+	second = rig_connect(&rig->addr);
+	rig_say(second, "again");
+	assert_true(silent(second, 50));
+	close(first);
+	assert_int_equal(rig_read_until(second, text, sizeof(text), "again"), 5);
+	third = rig_connect(&rig->addr);
+	assert_true(recv(third, text, sizeof(text), 0) <= 0);
+	close(second);
+	close(third);
+	rig_free(rig);
+}
+
 static void a_denied_source_is_reset(void **state)
 {
 	struct rig *rig = begin(1);
@@ -261,6 +293,7 @@ int main(void)
 		cmocka_unit_test(a_raised_limit_serves_who_waits),
 		cmocka_unit_test(too_many_of_a_source_get_429),
 		cmocka_unit_test(too_many_of_a_source_are_reset_by_a_relay),
+		cmocka_unit_test(a_relay_waits_for_a_backend_with_room),
 		cmocka_unit_test(a_denied_source_is_reset),
 		cmocka_unit_test(a_longer_allowed_prefix_goes_before_a_denied_one),
 		cmocka_unit_test(a_source_has_so_many_connections_in_a_time),
