@@ -140,11 +140,26 @@ static int redirect(struct asked *asked, struct wire *out)
 	return err;
 }
 
+/* A client of HTTP/1.0 may name no host: it is sent back to the address it has found us at. */
+static void name_host(struct asked *asked, char text[static ADDR_TEXT_LEN])
+{
+	struct addr local = asked->client->session.local;
+
+	if (asked->head->authority.len > 0)
+		return;
+	if (local.port == 0)
+		socket_local(asked->client->channel.transport.source.fd, &local);
+	asked->head->authority = slice_of(addr_format(&local, text));
+}
+
 static struct exchange *redirected(struct asked *asked, struct client_refusal *ret_refusal)
 {
 	struct wire *out = channel_out(&asked->client->channel);
-	int err = out ? redirect(asked, out) : -ENOMEM;
+	char text[ADDR_TEXT_LEN];
+	int err;
 
+	name_host(asked, text);
+	err = out ? redirect(asked, out) : -ENOMEM;
 	if (err < 0)
 		return refused(ret_refusal, 500,
 			       err == -EMSGSIZE ? "response_head_too_large" : "no_memory");
