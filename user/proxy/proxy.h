@@ -36,8 +36,8 @@ int proxy_set_workers(struct proxy *proxy, uint32_t workers, struct error *err);
  * another service is taken over from it, with its sockets: that one's connections drain. */
 int proxy_listen(struct proxy *proxy, uint32_t service_id, const struct addr *addr,
 		 struct error *err);
-/* Stops accepting at <addr> if that is this service's (0: anybody's); open connections go on until their request is done, and at most for
- * the service's drain timeout. */
+/* Stops accepting at <addr> if that is this service's (0: anybody's); open connections go on until
+ * their request is done, and at most for the service's drain timeout. */
 void proxy_unlisten(struct proxy *proxy, uint32_t service_id, const struct addr *addr);
 
 /* A listening socket that proxy_listen() shall take instead of opening one. Takes <fd> over unless
