@@ -263,11 +263,12 @@ static void on_child_end(struct child *child, int status)
 /* What is about the old process alone. */
 static bool is_ours(const char *variable)
 {
-	static const char *const names[] = {"LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=",
-					    "WATCHDOG_PID=", HANDOVER_VARIABLE "="};
+	static const char *const names[] = {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
+					    "WATCHDOG_PID", HANDOVER_VARIABLE};
+	size_t len = strcspn(variable, "=");
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strncmp(variable, names[i], strlen(names[i])) == 0)
+		if (strlen(names[i]) == len && strncmp(variable, names[i], len) == 0)
 			return true;
 	return false;
 }
