@@ -297,6 +297,7 @@ void check_config(struct build *build, const struct doc *doc)
 		check_overlaps(&subject);
 		check_protection(build, &subject.place, subject.service);
 		check_proxying(build, &subject.place, subject.service);
+		check_access_log(build, &subject.place, subject.service);
 	}
 	if (services)
 		check_prefix_count(build, &top);

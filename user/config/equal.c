@@ -152,5 +152,6 @@ bool service_spec_equal(const struct service_spec *a, const struct service_spec 
 	       timeouts_equal(&a->timeouts, &b->timeouts) &&
 	       proxy_protocol_equal(&a->proxy_protocol, &b->proxy_protocol) &&
 	       prefixes_equal(a->trusted, a->n_trusted, b->trusted, b->n_trusted) &&
-	       sticky_equal(&a->sticky, &b->sticky) && protection_equal(a, b);
+	       sticky_equal(&a->sticky, &b->sticky) &&
+	       access_log_spec_equal(&a->access_log, &b->access_log) && protection_equal(a, b);
 }

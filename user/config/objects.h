@@ -30,6 +30,7 @@ key_read_fn read_proxy_protocol;   /* out: struct proxy_protocol_spec */
 key_read_fn read_queue;		   /* out: struct queue_spec */
 key_read_fn read_retries;	   /* out: struct retry_spec */
 key_read_fn read_passive;	   /* out: struct passive_spec */
+key_read_fn read_access_log;	   /* out: struct access_log_spec */
 void pool_overload_defaults(struct pool_spec *pool);
 void health_defaults(struct health_spec *health);
 
@@ -41,6 +42,8 @@ void check_protection(struct build *build, const struct place *place,
 /* The same for what the proxy path alone can do. */
 void check_proxying(struct build *build, const struct place *place,
 		    const struct service_spec *service);
+void check_access_log(struct build *build, const struct place *place,
+		      const struct service_spec *service);
 void check_prefix_count(struct build *build, const struct place *place);
 /* The node of one listen address, for messages. */
 const struct doc *listen_node(const struct doc *service, uint32_t i);

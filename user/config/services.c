@@ -137,7 +137,7 @@ static const struct key service_keys[] = {
 	{"rate", KEY_OBJECT, FIELD(rate), 0, 0, NULL, read_rate},
 	{"proxy-protocol", KEY_OBJECT, FIELD(proxy_protocol), 0, 0, NULL, read_proxy_protocol},
 	{"trusted-proxies", KEY_OBJECT, 0, 0, 0, NULL, read_trusted},
-	{"access-log", KEY_LATER, 0, 0, 0, NULL, NULL},
+	{"access-log", KEY_OBJECT, FIELD(access_log), 0, 0, NULL, read_access_log},
 	{"sticky", KEY_OBJECT, FIELD(sticky), 0, 0, NULL, read_sticky},
 	{"hash", KEY_LATER, 0, 0, 0, NULL, NULL},
 };

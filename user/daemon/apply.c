@@ -12,6 +12,7 @@
 #include "daemon/slow_start.h"
 #include "daemon/supervise.h"
 #include "daemon/upgrade.h"
+#include "observe/access_log.h"
 
 static bool in_proxy(const struct service_spec *service)
 {
@@ -217,12 +218,28 @@ static int apply_pools(struct load_balancer *lb, const struct config *config, st
 	return 0;
 }
 
-/* What may fail for reasons outside lbd: interfaces and listeners. */
+/* Once more when the services are made, where it costs nothing. */
+static int open_logs(const struct config *config, struct error *err)
+{
+	for (uint32_t i = 0; i < config->n_services; i++) {
+		const struct service_spec *service = &config->services[i];
+		const struct access_log *log;
+		struct error why = {0};
+		int r = access_log_open(&service->access_log, &log, &why);
+
+		if (r < 0)
+			return error_set(err, -EINVAL, "access-log", "service '%s': %s",
+					 service->name, why.message);
+	}
+	return 0;
+}
+
+/* What may fail for reasons outside lbd: logs, interfaces and listeners. */
 static int open_outside(struct load_balancer *lb, struct config *config, struct error *err)
 {
-	int r = 0;
+	int r = open_logs(config, err);
 
-	if (lb->dataplane)
+	if (r == 0 && lb->dataplane)
 		r = attach_new(lb, config, lb->config, err);
 	if (r == 0 && has_proxy_service(config) && !lb->proxy)
 		r = proxy_start(lb->loop, config->workers, &lb->proxy, err);

@@ -13,6 +13,8 @@
 #include "dataplane/decap.h"
 #include "net/rlimit.h"
 #include "net/signal.h"
+#include "observe/access_log.h"
+#include "observe/log_writer.h"
 
 #define DEFAULT_CONFIG "/etc/lbd/lbd.yaml"
 
@@ -30,8 +32,8 @@ static const char usage[] =
 	"off\n"
 	"what arrives at IFACE, and stays attached.\n"
 	"\n"
-	"SIGHUP reloads the file. SIGTERM drains the proxy and leaves the kernel path "
-	"forwarding.\n";
+	"SIGHUP reloads the file. SIGUSR1 opens the access logs anew. SIGTERM drains the proxy and\n"
+	"leaves the kernel path forwarding.\n";
 
 struct options {
 	const char *config;
@@ -149,7 +151,10 @@ static void on_signal(struct signals *signals, int number)
 	(void)signals;
 	if (number == SIGTERM || number == SIGINT) {
 		load_balancer_shutdown(&lb);
+	} else if (number == SIGUSR1) {
+		log_writer_reopen();
 	} else if (number == SIGHUP) {
+		log_writer_reopen(); /* who rotates logs may send either */
 		if (load_balancer_reload(&lb, 0, NULL, &err) == 0)
 			log_info("reloaded '%s'", lb.config_path);
 		else
@@ -168,6 +173,8 @@ static int start_base(struct signals *signals)
 		r = signals_init(signals, lb.loop, on_signal);
 	if (r == 0)
 		r = log_start();
+	if (r == 0)
+		r = log_writer_start();
 	return r;
 }
 
@@ -201,6 +208,8 @@ static int run(const struct options *options)
 	load_balancer_fini(&lb);
 	signals_fini(&signals, lb.loop);
 	loop_free(lb.loop);
+	log_writer_stop();
+	access_log_fini();
 	log_stop();
 	return lb.exit_status;
 }

@@ -9,6 +9,8 @@
 #include "daemon/passive.h"
 #include "daemon/project.h"
 #include "daemon/upgrade.h"
+#include "observe/access_log.h"
+#include "observe/log_writer.h"
 
 void refresh_soon(struct load_balancer *lb)
 {
@@ -161,12 +163,17 @@ static int fill_set(struct load_balancer *lb, struct service_set *set)
 
 	list_for_each (node, &lb->pools)
 		set->pool_by_id[entry_of(node)->id] = (uint16_t)++i;
+	log_writer_use_none();
 	for (i = 0; i < set->n_services; i++) {
 		const struct service_spec *spec = &lb->config->services[i];
+		struct error err;
 		int r = service_set_put(set, i, ids_take(&lb->service_ids, spec->name), spec);
 
+		if (r == 0)
+			r = access_log_open(&spec->access_log, &set->services[i].log, &err);
 		if (r < 0)
 			return r;
+		access_log_use(set->services[i].log);
 		fill_routes(lb, &set->services[i]);
 	}
 	return 0;

@@ -5,6 +5,8 @@
 
 #include "base/log.h"
 #include "proxy/admission.h"
+#include "proxy/http1_client.h"
+#include "proxy/record.h"
 #include "proxy/reporter.h"
 #include "proxy/sticky.h"
 
@@ -94,6 +96,8 @@ static bool upstream_for(struct exchange *x, const struct view_member *member, i
 	upstream_attach(up, x, x->request, &x->writer);
 	x->request = NULL;
 	x->upstream = up;
+	if (up->reused)
+		record_reused(x->client->record);
 	return true;
 }
 
@@ -199,6 +203,7 @@ enum exchange_state attempt_start(struct exchange *x, unsigned *ret_status)
 			break;
 		count_opened(x, member);
 		x->asked_us = loop_now_us(x->worker->loop);
+		record_asked(x->client->record, x->backend);
 		if (upstream_for(x, member, &err))
 			return x->upstream->reused ? EXCHANGE_REQUESTING : EXCHANGE_CONNECTING;
 	} while (try_again(x, err));

@@ -7,6 +7,7 @@
 #include "net/socket.h"
 #include "proxy/forward.h"
 #include "proxy/greeting.h"
+#include "proxy/record.h"
 #include "proxy/redirect.h"
 #include "proxy/route.h"
 #include "proxy/sticky.h"
@@ -227,6 +228,7 @@ static struct exchange *routed(struct asked *asked, uint32_t route,
 		return redirected(asked, ret_refusal);
 	pool = choose_pool(asked, route);
 	asked->variables.pool = asked->snapshot->pools[pool].spec->name;
+	record_set_pool(asked->client->record, asked->variables.pool);
 	return prepared(asked, pool, ret_refusal);
 }
 

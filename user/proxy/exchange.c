@@ -8,6 +8,7 @@
 #include "proxy/admission.h"
 #include "proxy/attempt.h"
 #include "proxy/http1_client.h"
+#include "proxy/record.h"
 #include "proxy/tunnel.h"
 
 static void on_timer(struct timer *timer);
@@ -191,6 +192,7 @@ static enum flow connecting(struct exchange *x)
 	if (err < 0)
 		return lost(x, RETRY_CONNECT,
 			    err == -ECONNREFUSED ? "connect_refused" : "connect_failed");
+	record_connected(x->client->record);
 	enter(x, EXCHANGE_REQUESTING);
 	return FLOW_AGAIN;
 }
@@ -248,6 +250,7 @@ static enum flow begin_tunnel(struct exchange *x, struct http_head *head, size_t
 		return backend_malformed(x, "unexpected_upgrade");
 	if (client_put_upgrade(x->client, head) < 0)
 		return backend_malformed(x, "response_head_too_large");
+	record_answered(x->client->record, true);
 	head->framing = HTTP_BODY_UNTIL_CLOSE;
 	upstream_head_used(x->upstream, len);
 	prepare_bodies(x, head, HTTP_BODY_UNTIL_CLOSE);
@@ -264,6 +267,7 @@ static enum flow begin_response(struct exchange *x, struct http_head *head, size
 
 	if (client_put_response(x->client, head, x->method, whole, &framing) < 0)
 		return backend_malformed(x, "response_head_too_large");
+	record_answered(x->client->record, false);
 	live_latency(x->live, loop_now_us(x->worker->loop) - x->asked_us);
 	prepare_bodies(x, head, framing);
 	upstream_head_used(x->upstream, len);

@@ -10,6 +10,7 @@
 #include "proxy/exchange.h"
 #include "proxy/forward.h"
 #include "proxy/listener.h"
+#include "proxy/record.h"
 #include "proxy/sticky.h"
 
 static void enter(struct client *client, enum client_state state)
@@ -56,7 +57,15 @@ void client_count_bytes(struct client *client)
 static void count_status(struct client *client, unsigned status)
 {
 	client->answered = true;
+	client->status = status;
 	count(&client->session.counts->status[status / 100 < 6 ? status / 100 : 0], 1);
+}
+
+/* The line of the access log. */
+static void finish(struct client *client, const char *why)
+{
+	record_end(client->record, &client->channel, client->answered ? client->status : 0, why);
+	client->record = NULL;
 }
 
 /* ---- Closing ------------------------------------------------------------------------------- */
@@ -142,10 +151,13 @@ static void refuse(struct client *client, unsigned status, const char *why)
 			    worker_service_name(client->session.worker, client->session.service_id),
 			    status, why);
 	}
-	client->why = why;
+	if (!client->record)
+		client->record =
+			record_begin(&client->session, &client->channel, NULL, client->began_us);
 	client->keep_alive = false;
 	client->channel.reader.done = false; /* what follows is not understood: linger */
 	reply(client, status);
+	finish(client, why);
 	if (client->state != CLIENT_CLOSED)
 		begin_close(client);
 }
@@ -174,14 +186,17 @@ static void begin_request(struct client *client, struct http_head *head, size_t 
 	client->minor = head->minor;
 	client->head_only = head->method == HTTP_HEAD;
 	client->keep_alive = head->keep_alive && !client->retiring && !worker->draining;
+	client->record = record_begin(&client->session, &client->channel, head, client->began_us);
 	exchange = client_request_new(client, head, &refusal);
 	if (!exchange && !refusal.why) {
 		channel_consume(&client->channel, len);
 		count_status(client, refusal.status);
+		finish(client, "ok");
 		answered(client);
 		return;
 	}
 	if (!exchange) {
+		channel_consume(&client->channel, len);
 		refuse(client, refusal.status, refusal.why);
 		return;
 	}
@@ -209,6 +224,16 @@ static bool parse(struct client *client)
 	return true;
 }
 
+/* The client has closed; with half a head said, that was a request. */
+static void left_early(struct client *client)
+{
+	if (client->state == CLIENT_HEAD)
+		client->record =
+			record_begin(&client->session, &client->channel, NULL, client->began_us);
+	finish(client, "client_closed");
+	close_client(client);
+}
+
 static void read_request(struct client *client)
 {
 	struct channel *channel = &client->channel;
@@ -218,6 +243,8 @@ static void read_request(struct client *client)
 
 		if (wire_left(channel->in) > 0 && client->state == CLIENT_IDLE) {
 			enter(client, CLIENT_HEAD);
+			client->began_us = loop_now_us(client->session.worker->loop);
+			client->answered = false;
 			patience(client, client->timeouts.client_header);
 		}
 		if (wire_left(channel->in) > 0 && parse(client))
@@ -232,7 +259,7 @@ static void read_request(struct client *client)
 			return;
 		}
 		if (n <= 0) {
-			close_client(client);
+			left_early(client);
 			return;
 		}
 	}
@@ -367,6 +394,7 @@ void client_exchange_done(struct client *client)
 
 	client->exchange = NULL;
 	client_count_bytes(client);
+	finish(client, "ok");
 	if (!client->keep_alive || client->retiring || client->session.worker->draining) {
 		begin_close(client);
 		return;
@@ -381,10 +409,10 @@ void client_exchange_done(struct client *client)
 void client_exchange_refused(struct client *client, unsigned status, const char *why)
 {
 	client->exchange = NULL;
-	client->why = why;
 	if (!client->channel.reader.done)
 		client->keep_alive = false;
 	reply(client, status);
+	finish(client, why);
 	if (client->state != CLIENT_CLOSED)
 		answered(client);
 }
@@ -397,11 +425,11 @@ void client_exchange_cut(struct client *client, const char *why)
 		channel->writer.framing == HTTP_BODY_UNTIL_CLOSE && !channel->writer.done;
 
 	client->exchange = NULL;
-	client->why = why;
 	if (!client->answered)
 		count_status(client, 0);
 	if (channel_flush(channel) >= 0 && looks_whole)
 		transport_reset(&channel->transport);
+	finish(client, why);
 	close_client(client);
 }
 
@@ -430,6 +458,7 @@ static void abort_client(struct session *session)
 			count_status(client, 0);
 	}
 	client->exchange = NULL;
+	finish(client, "ended");
 	close_client(client);
 }
 

@@ -17,6 +17,7 @@
 #define CLIENT_RETIRE_MS 5000 /* how long an idle connection that must end waits for a request */
 
 struct exchange;
+struct record;
 
 enum client_state {
 	CLIENT_IDLE,	/* no byte of a request has come */
@@ -35,10 +36,12 @@ struct client {
 	struct exchange *exchange; /* HTTP/1 has at most one */
 	bool keep_alive;	   /* after the current request */
 	bool retiring;
-	bool answered;	 /* the current request has its status */
-	bool head_only;	 /* the current request is HEAD */
-	const char *why; /* how the last request ended, if not well: a constant word */
-	unsigned minor;	 /* of the current request's version */
+	bool answered;	       /* the current request has its status */
+	bool head_only;	       /* the current request is HEAD */
+	unsigned minor;	       /* of the current request's version */
+	unsigned status;       /* of the last answer */
+	uint64_t began_us;     /* first byte of the current request */
+	struct record *record; /* of it, for the access log; NULL: none */
 	uint64_t counted_in, counted_out;
 	struct timeouts_spec timeouts; /* as of the last request */
 	struct timer timer;

@@ -28,6 +28,8 @@ struct session {
 	struct worker *worker;
 	struct service_counts *counts;
 	uint64_t listener; /* serial of the listener it came through */
+	uint64_t id;	   /* of no other session of this process */
+	uint64_t opened_ms;
 	uint32_t service_id;
 	struct addr peer;
 	struct addr local; /* as arrival.local */
@@ -48,18 +50,7 @@ struct arrival {
 	bool last;	     /* its listener is closing: one request, no keep-alive */
 };
 
-static inline void session_init(struct session *session, const struct session_ops *ops,
-				const struct arrival *arrival)
-{
-	list_init(&session->node);
-	session->ops = ops;
-	session->worker = arrival->worker;
-	session->counts = arrival->counts;
-	session->listener = arrival->listener;
-	session->service_id = arrival->service_id;
-	session->peer = arrival->peer;
-	session->local = arrival->local;
-	session->of_source = arrival->of_source;
-}
+void session_init(struct session *session, const struct session_ops *ops,
+		  const struct arrival *arrival);
 
 #endif

@@ -18,6 +18,8 @@
 #include "lb/abi.h"
 #include "proxy/route_table.h"
 
+struct access_log;
+
 struct snapshot_pool {
 	const struct pool_spec *spec; /* of the configuration; without its backends */
 	uint32_t id;		      /* stable while the pool's name exists */
@@ -31,6 +33,7 @@ struct snapshot_service {
 	uint32_t id; /* stable while the service's name exists; listeners carry it */
 	const struct service_spec *spec;
 	struct route_table *table;
+	const struct access_log *log; /* NULL: none */
 	uint32_t *route_pool; /* of all routes, one after the other (route_n_pools() of each): index
 				 into the snapshot's pools */
 };

@@ -125,4 +125,6 @@ void service_spec_fini(struct service_spec *service)
 	free(service->allow);
 	free(service->deny);
 	free(service->trusted);
+	free(service->access_log.format);
+	free(service->access_log.file);
 }

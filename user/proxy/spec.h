@@ -14,6 +14,7 @@
 #include "base/addr.h"
 #include "base/prefix.h"
 #include "base/strtable.h"
+#include "observe/spec.h"
 
 #define SERVICE_NAME_LEN 64
 
@@ -147,6 +148,7 @@ struct sticky_spec {
 };
 
 struct service_spec {
+	struct access_log_spec access_log;
 	char name[SERVICE_NAME_LEN];
 	struct addr *listen; /* owned by the config */
 	uint32_t n_listen;

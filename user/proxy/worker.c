@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "observe/log_writer.h"
 #include "proxy/exchange.h"
 #include "proxy/listener.h"
+#include "proxy/record.h"
 #include "proxy/session.h"
 #include "proxy/sources.h"
 
@@ -276,6 +278,7 @@ int worker_start(struct worker *worker)
 	loop_on_wait(worker->loop, before_wait, after_wait, worker);
 	atomic_store(&worker->epoch, WORKER_IDLE);
 	worker->reserve_fd = listener_reserve();
+	worker->log_ring = log_writer_ring();
 	err = start_thread(worker);
 	worker->running = err == 0;
 	return err;
@@ -310,6 +313,8 @@ void worker_stop(struct worker *worker)
 	}
 	limits_leave(worker);
 	exchanges_fini(worker);
+	records_fini(worker);
+	log_writer_ring_closed(worker->log_ring);
 	buffer_pool_fini(&worker->buffers);
 	if (worker->reserve_fd >= 0)
 		close(worker->reserve_fd);

@@ -29,6 +29,8 @@ struct admission;
 struct reporter;
 struct sources;
 struct exchange;
+struct log_ring;
+struct record;
 struct session;
 
 /* What all workers read; the control thread writes. */
@@ -55,11 +57,14 @@ struct worker {
 	struct list drains; /* struct drain */
 	struct exchange *free_exchanges;
 	uint32_t n_free_exchanges;
-	struct http_head head; /* scratch: filled and used within one call */
-	int reserve_fd;	       /* given up when there are no others, see listener.c */
-	bool draining;	       /* it leaves, or all do */
-	atomic_bool drained;   /* draining, and without a session */
-	uint64_t log_second;   /* rate bound of worker_may_log */
+	struct record *free_records;
+	uint32_t n_free_records;
+	struct log_ring *log_ring; /* for access logs; NULL: no memory for it */
+	struct http_head head;	   /* scratch: filled and used within one call */
+	int reserve_fd;		   /* given up when there are no others, see listener.c */
+	bool draining;		   /* it leaves, or all do */
+	atomic_bool drained;	   /* draining, and without a session */
+	uint64_t log_second;	   /* rate bound of worker_may_log */
 	uint32_t logged, unlogged;
 };
 
