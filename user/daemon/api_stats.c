@@ -2,6 +2,7 @@
 /* GET /v1/stats: counters alone, for who asks often. */
 #include "daemon/api.h"
 #include "dataplane/insight.h"
+#include "observe/log_writer.h"
 
 static json_t *verdicts_json(struct load_balancer *lb)
 {
@@ -27,9 +28,19 @@ static json_t *flows_json(struct load_balancer *lb)
 			 meta ? (json_int_t)meta->max_flows : 0);
 }
 
+static json_t *access_log_json(void)
+{
+	struct log_writer_counts counts;
+
+	log_writer_counts(&counts);
+	return json_pack("{s:I,s:I}", "lines", (json_int_t)counts.lines, "dropped",
+			 (json_int_t)counts.dropped);
+}
+
 void api_stats(void *ctx, const struct control_request *request, struct control_reply *reply)
 {
 	(void)request;
-	reply->body = json_pack("{s:o,s:o,s:o}", "flows", flows_json(ctx), "services",
-				api_services_json(ctx), "verdicts", verdicts_json(ctx));
+	reply->body = json_pack("{s:o,s:o,s:o,s:o}", "access_log", access_log_json(), "flows",
+				flows_json(ctx), "services", api_services_json(ctx), "verdicts",
+				verdicts_json(ctx));
 }
