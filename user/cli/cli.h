@@ -80,6 +80,7 @@ extern const struct noun service_noun;
 extern const struct noun pool_noun;
 extern const struct noun backend_noun;
 extern const struct noun flow_noun;
+extern const struct noun session_noun;
 extern const struct noun doctor_noun;
 extern const struct noun monitor_noun;
 extern const struct noun why_noun;

@@ -41,6 +41,10 @@ control_fn api_flows;
 control_fn api_flow_count;
 control_fn api_flow_kill;
 control_fn api_backend_kill;
+/* api_session.c */
+control_fn api_sessions;
+control_fn api_session_count;
+control_fn api_session_kill;
 /* api_stats.c */
 control_fn api_stats;
 /* api_audit.c */

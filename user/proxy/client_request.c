@@ -98,10 +98,25 @@ static int put_head(struct exchange *x, struct asked *asked)
 	return err < 0 ? err : note_reply(x, asked);
 }
 
+/* All of it is visible ASCII. */
+static void set_request_line(struct exchange *x, const struct http_head *head)
+{
+	struct http_writer w = {.ptr = x->request_line, .size = sizeof(x->request_line) - 1};
+	struct slice target = head->target;
+
+	http_put(&w, head->method_text);
+	http_put(&w, SLICE(" "));
+	if (target.len > w.size - w.len)
+		target.len = w.size - w.len;
+	http_put(&w, target);
+	x->request_line[w.len] = '\0';
+}
+
 static void fill(struct exchange *x, const struct asked *asked)
 {
 	const struct session *session = &asked->client->session;
 
+	set_request_line(x, asked->head);
 	x->method = asked->head->method;
 	x->upgrade = upgrade_wanted(asked->head);
 	x->service_id = session->service_id;

@@ -562,3 +562,23 @@ static void on_timer(struct timer *timer)
 	if (!still_taking(x) && timed_out(x) == FLOW_AGAIN)
 		run(x);
 }
+
+void exchange_describe(const struct exchange *x, struct session_info *ret_info)
+{
+	static const char *const words[] = {
+		[EXCHANGE_CHOOSING] = "choosing",     [EXCHANGE_QUEUED] = "queued",
+		[EXCHANGE_CONNECTING] = "connecting", [EXCHANGE_REQUESTING] = "requesting",
+		[EXCHANGE_RESPONDING] = "responding", [EXCHANGE_TUNNEL] = "tunnel",
+		[EXCHANGE_ENDED] = "ended",
+	};
+
+	ret_info->state = words[x->state];
+	ret_info->request = x->request_line;
+	if (x->state == EXCHANGE_TUNNEL)
+		ret_info->protocol = "tunnel";
+	if (!x->live)
+		return;
+	ret_info->backend = x->backend;
+	ret_info->backend_id = x->backend_id;
+	ret_info->pool = x->pool;
+}

@@ -30,9 +30,12 @@
 
 #include "proxy/http1_upstream.h"
 #include "proxy/request_id.h"
+#include "proxy/session.h"
 
 #define EXCHANGE_MAX_TRIES   11 /* one, and ten retries, which is the most a pool may have */
 #define EXCHANGE_MAX_INTERIM 32 /* 1xx before one response */
+
+#define EXCHANGE_REQUEST_LEN 80
 
 struct client;
 struct waiter;
@@ -97,6 +100,10 @@ struct exchange {
 	uint32_t n_interim;
 	struct waiter *waiter; /* while it is queued */
 	const char *why;       /* the last failure, a constant word */
+	const char *why;			 /* the last failure, a constant word */
+	bool deaf;				 /* the backend takes no more of the request */
+	char request_line[EXCHANGE_REQUEST_LEN]; /* "GET /path", cut short: for who looks at
+						    sessions */
 	uint64_t asked_us;
 	uint64_t counted_in, counted_out; /* of this upstream, already in the live row */
 	struct timer timer;
@@ -112,6 +119,7 @@ void exchanges_fini(struct worker *worker); /* the stock */
 void exchange_start(struct exchange *exchange);
 /* A queue has let <exchange> in to that backend: admission_fn. */
 void exchange_admitted(void *exchange, uint16_t backend);
+void exchange_describe(const struct exchange *exchange, struct session_info *ret_info);
 /* A socket of either side is ready. */
 void exchange_run(struct exchange *exchange);
 /* The client has gone, or must go: ends the exchange without telling the client. */

@@ -48,6 +48,8 @@ void client_count_bytes(struct client *client)
 {
 	const struct channel *channel = &client->channel;
 
+	if (channel->received != client->counted_in || channel->sent != client->counted_out)
+		client->session.active_ms = loop_now_ms(client->session.worker->loop);
 	count(&client->session.counts->bytes_in, channel->received - client->counted_in);
 	count(&client->session.counts->bytes_out, channel->sent - client->counted_out);
 	client->counted_in = channel->received;
@@ -182,6 +184,7 @@ static void begin_request(struct client *client, struct http_head *head, size_t 
 	struct exchange *exchange;
 
 	count(&client->session.counts->requests, 1);
+	client->requests++;
 	client->answered = false;
 	client->minor = head->minor;
 	client->head_only = head->method == HTTP_HEAD;
@@ -462,7 +465,30 @@ static void abort_client(struct session *session)
 	close_client(client);
 }
 
+static void describe(const struct session *session, struct session_info *ret_info)
+{
+	static const char *const words[] = {
+		[CLIENT_IDLE] = "idle",	    [CLIENT_HEAD] = "head",
+		[CLIENT_BUSY] = "busy",	    [CLIENT_CLOSING] = "closing",
+		[CLIENT_LINGER] = "linger", [CLIENT_CLOSED] = "closed",
+	};
+	const struct client *client = container_of(session, const struct client, session);
+
+	*ret_info = (struct session_info){
+		.protocol = "http",
+		.state = words[client->state],
+		.backend = "",
+		.request = "",
+		.requests = client->requests,
+		.bytes_in = client->channel.received,
+		.bytes_out = client->channel.sent,
+	};
+	if (client->exchange)
+		exchange_describe(client->exchange, ret_info);
+}
+
 static const struct session_ops client_ops = {
+	.describe = describe,
 	.retire = retire,
 	.abort = abort_client,
 };

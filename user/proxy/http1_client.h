@@ -38,6 +38,7 @@ struct client {
 	bool retiring;
 	bool answered;	       /* the current request has its status */
 	bool head_only;	       /* the current request is HEAD */
+	uint32_t requests;
 	unsigned minor;	       /* of the current request's version */
 	unsigned status;       /* of the last answer */
 	uint64_t began_us;     /* first byte of the current request */

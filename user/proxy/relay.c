@@ -68,6 +68,8 @@ static void count_bytes(struct relay *relay)
 {
 	struct service_counts *counts = relay->session.counts;
 
+	if (relay->client.received != relay->counted_in || relay->client.sent != relay->counted_out)
+		relay->session.active_ms = loop_now_ms(relay->session.worker->loop);
 	count(&counts->bytes_in, relay->client.received - relay->counted_in);
 	count(&counts->bytes_out, relay->client.sent - relay->counted_out);
 	relay->counted_in = relay->client.received;
@@ -409,7 +411,28 @@ static void abort_relay(struct session *session)
 	close_relay(container_of(session, struct relay, session), true);
 }
 
+static void describe(const struct session *session, struct session_info *ret_info)
+{
+	static const char *const words[] = {
+		[RELAY_CONNECTING] = "connecting",
+		[RELAY_OPEN] = "open",
+		[RELAY_CLOSED] = "closed",
+	};
+	const struct relay *relay = container_of(session, const struct relay, session);
+
+	*ret_info = (struct session_info){
+		.protocol = "tcp",
+		.state = words[relay->state],
+		.backend = relay->live ? relay->name : "",
+		.backend_id = relay->live ? relay->id : 0,
+		.request = "",
+		.bytes_in = relay->client.received,
+		.bytes_out = relay->client.sent,
+	};
+}
+
 static const struct session_ops relay_ops = {
+	.describe = describe,
 	.retire = retire,
 	.abort = abort_relay,
 };

@@ -18,6 +18,7 @@ void session_init(struct session *session, const struct session_ops *ops,
 	session->listener = arrival->listener;
 	session->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
 	session->opened_ms = loop_now_ms(arrival->worker->loop);
+	session->active_ms = session->opened_ms;
 	session->service_id = arrival->service_id;
 	session->peer = arrival->peer;
 	session->local = arrival->local;

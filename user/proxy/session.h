@@ -17,7 +17,20 @@
 struct session;
 struct worker;
 
+/* For an operator; valid until the session's worker goes on. */
+struct session_info {
+	const char *protocol; /* "http", "tunnel", "tcp" */
+	const char *state;    /* a word */
+	const char *backend;  /* "": none */
+	uint16_t backend_id;  /* 0: none */
+	uint32_t pool;	      /* id, while there is a backend */
+	uint32_t requests;
+	uint64_t bytes_in, bytes_out; /* from and to the client */
+	const char *request;	      /* the current one, "GET /path", cut short; "": none */
+};
+
 struct session_ops {
+	void (*describe)(const struct session *session, struct session_info *ret_info);
 	void (*retire)(struct session *session); /* end when what is in flight is done */
 	void (*abort)(struct session *session);	 /* end now */
 };
@@ -30,6 +43,7 @@ struct session {
 	uint64_t listener; /* serial of the listener it came through */
 	uint64_t id;	   /* of no other session of this process */
 	uint64_t opened_ms;
+	uint64_t active_ms; /* when bytes were moved last */
 	uint32_t service_id;
 	struct addr peer;
 	struct addr local; /* as arrival.local */
