@@ -81,6 +81,7 @@ extern const struct noun pool_noun;
 extern const struct noun backend_noun;
 extern const struct noun flow_noun;
 extern const struct noun session_noun;
+extern const struct noun errors_noun;
 extern const struct noun doctor_noun;
 extern const struct noun monitor_noun;
 extern const struct noun why_noun;

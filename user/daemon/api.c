@@ -30,6 +30,7 @@ const struct control_route api_routes[] = {
 	{HTTP_GET, "/v1/flows", api_flows},
 	{HTTP_GET, "/v1/flows/count", api_flow_count},
 	{HTTP_DELETE, "/v1/flows", api_flow_kill},
+	{HTTP_GET, "/v1/errors", api_errors},
 	{HTTP_GET, "/v1/sessions", api_sessions},
 	{HTTP_GET, "/v1/sessions/count", api_session_count},
 	{HTTP_DELETE, "/v1/sessions", api_session_kill},

@@ -41,6 +41,8 @@ control_fn api_flows;
 control_fn api_flow_count;
 control_fn api_flow_kill;
 control_fn api_backend_kill;
+/* api_error.c */
+control_fn api_errors;
 /* api_session.c */
 control_fn api_sessions;
 control_fn api_session_count;

@@ -9,6 +9,7 @@
 #include "proxy/error_reply.h"
 #include "proxy/exchange.h"
 #include "proxy/forward.h"
+#include "proxy/last_error.h"
 #include "proxy/listener.h"
 #include "proxy/record.h"
 #include "proxy/sticky.h"
@@ -211,6 +212,19 @@ static void begin_request(struct client *client, struct http_head *head, size_t 
 	exchange_start(exchange);
 }
 
+static void refuse_bytes(struct client *client, const struct http_refusal *refusal)
+{
+	struct noted_error noted = {
+		.service_id = client->session.service_id,
+		.peer = client->session.peer,
+		.bytes = wire_slice(client->channel.in),
+		.refusal = *refusal,
+	};
+
+	last_error_note(client->session.worker, &noted);
+	refuse(client, refusal->status, refusal->reason);
+}
+
 /* True when the wire has been dealt with: a request or a refusal. */
 static bool parse(struct client *client)
 {
@@ -223,7 +237,7 @@ static bool parse(struct client *client)
 	if (n > 0)
 		begin_request(client, head, (size_t)n);
 	else
-		refuse(client, refusal.status, refusal.reason);
+		refuse_bytes(client, &refusal);
 	return true;
 }
 

@@ -36,8 +36,8 @@ struct client {
 	struct exchange *exchange; /* HTTP/1 has at most one */
 	bool keep_alive;	   /* after the current request */
 	bool retiring;
-	bool answered;	       /* the current request has its status */
-	bool head_only;	       /* the current request is HEAD */
+	bool answered;	/* the current request has its status */
+	bool head_only; /* the current request is HEAD */
 	uint32_t requests;
 	unsigned minor;	       /* of the current request's version */
 	unsigned status;       /* of the last answer */

@@ -7,6 +7,7 @@
 #include "net/socket.h"
 #include "proxy/admission.h"
 #include "proxy/exchange.h"
+#include "proxy/last_error.h"
 
 static void on_ready(struct source *source)
 {
@@ -125,14 +126,30 @@ bool upstream_usable(const struct upstream *upstream, bool sure)
 	return !transport_pending(transport) && !transport_hung_up(transport);
 }
 
+static void note_error(const struct upstream *upstream, const struct http_refusal *refusal)
+{
+	const struct exchange *x = upstream->exchange;
+	struct noted_error noted = {
+		.service_id = x->service_id,
+		.peer = x->key.client,
+		.backend = x->backend,
+		.bytes = wire_slice(upstream->channel.in),
+		.refusal = *refusal,
+	};
+
+	last_error_note(upstream->worker, &noted);
+}
+
 static ssize_t parse(struct upstream *upstream, enum http_method method, struct http_head *head,
 		     const char **ret_why)
 {
 	struct http_refusal refusal = {.reason = "bad_response"};
 	ssize_t n = http_parse_response(wire_slice(upstream->channel.in), method, head, &refusal);
 
-	if (n < 0)
+	if (n < 0) {
 		*ret_why = refusal.reason;
+		note_error(upstream, &refusal);
+	}
 	return n;
 }
 

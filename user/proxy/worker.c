@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "observe/log_writer.h"
 #include "proxy/exchange.h"
+#include "proxy/last_error.h"
 #include "proxy/listener.h"
 #include "proxy/record.h"
 #include "proxy/session.h"
@@ -274,6 +275,7 @@ int worker_start(struct worker *worker)
 	list_init(&worker->sessions);
 	list_init(&worker->drains);
 	limits_join(worker);
+	list_init(&worker->errors);
 	upstream_pool_init(&worker->upstreams, worker->loop);
 	loop_on_wait(worker->loop, before_wait, after_wait, worker);
 	atomic_store(&worker->epoch, WORKER_IDLE);
@@ -314,6 +316,7 @@ void worker_stop(struct worker *worker)
 	limits_leave(worker);
 	exchanges_fini(worker);
 	records_fini(worker);
+	last_errors_fini(worker);
 	log_writer_ring_closed(worker->log_ring);
 	buffer_pool_fini(&worker->buffers);
 	if (worker->reserve_fd >= 0)

@@ -57,6 +57,7 @@ struct worker {
 	struct list drains; /* struct drain */
 	struct exchange *free_exchanges;
 	uint32_t n_free_exchanges;
+	struct list errors; /* struct last_error */
 	struct record *free_records;
 	uint32_t n_free_records;
 	struct log_ring *log_ring; /* for access logs; NULL: no memory for it */
