@@ -116,6 +116,52 @@ def test_kill(lab, lbd):
     check("nothing counts as open", drift, {"b1": 0, "b2": 0})
 
 
+def request_error(lab, text):
+    with connect(lab, WEB) as sock:
+        sock.sendall(text)
+        while sock.recv(4096):
+            pass
+
+
+def test_errors(lab, lbd):
+    check("nothing was refused so far", lbd.lbadm("errors").stdout, "no message was refused\n")
+    request_error(lab, b"GET / HTTP/1.1\r\nHost: a\r\nBad Name: \xff\x00x\r\n\r\n")
+    error = lbd.get("/v1/errors")["errors"][0]
+    check("a refused request is kept", {k: error[k] for k in ("service", "message", "backend",
+                                                              "status", "count")},
+          {"service": "web", "message": "request", "backend": "", "status": 400, "count": 1})
+    marked = [line for line in error["excerpt"] if "mark" in line]
+    check("the line with the wrong byte is marked", [line["text"] for line in marked],
+          ["Bad Name: \\xFF\\x00x\\x0D\\x0A"])
+    line = marked[0]
+    check("at that byte", (error["offset"], line["mark"], line["mark_width"]), (28, 3, 1))
+    lines = lbd.lbadm("errors", "web").stdout.splitlines()
+    at = next(i for i, text in enumerate(lines) if "Bad Name" in text)
+    check("the command shows it under the byte", lines[at + 1].index("^"),
+          lines[at].index("Bad Name") + 3)
+    request_error(lab, b"G\x01T / HTTP/1.1\r\n\r\n")
+    error = lbd.get("/v1/errors?service=web")["errors"][0]
+    check("the next one takes its place", error["excerpt"][0]["text"],
+          "G\\x01T / HTTP/1.1\\x0D\\x0A")
+    with lab.socket("b3") as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("10.0.1.13", 9999))
+        listener.listen(16)
+        with connect(lab, MUTE) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            with listener.accept()[0] as backend:
+                backend.recv(4096)
+                backend.sendall(b"HTTP/1.1 2x0 OK\r\n\r\n")
+                ok("a malformed response is 502", sock.recv(100).startswith(b"HTTP/1.1 502"))
+    error = lbd.get("/v1/errors?service=mute")["errors"][0]
+    check("a refused response is kept with its backend", {k: error[k] for k in (
+        "service", "message", "backend", "status")},
+        {"service": "mute", "message": "response", "backend": "b3", "status": 502})
+    done = lbd.lbadm("errors", "nope")
+    ok("an unknown service is refused", done.returncode == 1 and
+       "there is no service 'nope'" in done.stderr, done.stderr)
+
+
 def test_mistakes(_lab, lbd):
     for args, want in ((["--service", "nope"], "there is no service 'nope'"),
                        (["--backend", "nope"], "there is no backend 'nope'"),
@@ -129,7 +175,7 @@ def test_mistakes(_lab, lbd):
 
 def test_sessions():
     with Lab() as lab, lab.lbd(services()) as lbd:
-        for test in (test_list, test_busy, test_kill, test_mistakes):
+        for test in (test_list, test_busy, test_kill, test_errors, test_mistakes):
             test(lab, lbd)
 
 

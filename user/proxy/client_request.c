@@ -205,6 +205,7 @@ static void set_variables(struct asked *asked)
 	asked->variables.head = asked->head;
 	asked->variables.client = asked->forwarded.client;
 	asked->variables.request_id = asked->names.id;
+	record_set_request_id(asked->client->record, asked->names.id);
 	asked->variables.traceparent = asked->names.trace;
 	asked->variables.proto = "http";
 	asked->variables.service = asked->service->spec->name;
