@@ -100,16 +100,14 @@ struct exchange {
 	uint32_t n_interim;
 	struct waiter *waiter; /* while it is queued */
 	const char *why;       /* the last failure, a constant word */
-	const char *why;			 /* the last failure, a constant word */
-	bool deaf;				 /* the backend takes no more of the request */
-	char request_line[EXCHANGE_REQUEST_LEN]; /* "GET /path", cut short: for who looks at
-						    sessions */
 	uint64_t asked_us;
 	uint64_t counted_in, counted_out; /* of this upstream, already in the live row */
 	struct timer timer;
 	struct exchange *next_free;
 	uint8_t request_id_len;
+	/* Not zeroed from here on. */
 	char request_id[REQUEST_ID_MAX];
+	char request_line[EXCHANGE_REQUEST_LEN]; /* "GET /path", cut short, for session lists */
 };
 
 /* Zeroed, from the worker's stock; NULL: no memory. */
