@@ -166,6 +166,11 @@ bench: all ## side-by-side measurements against plain routing, nftables, haproxy
 	$(Q)tools/bootstrap build test bench
 	$(Q)LBD_BUILD=$(B) tests/bench/run
 
+.PHONY: strictness
+strictness: all ## what lbd, haproxy and nginx make of each malformed message, as a table
+	$(Q)tools/bootstrap build test bench
+	$(Q)LBD_BUILD=$(B) tests/bench/strictness
+
 demo: ## install, build and balance real traffic, in under a minute after the build (root)
 	$(Q)tools/bootstrap build test
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all

@@ -53,7 +53,8 @@ class Upstream:
 
 
 class Backend:
-    def __init__(self, lab, name, port):
+    def __init__(self, lab, name, port, strict=True):
+        self.strict = strict
         self.listener = lab.socket(name)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((address_of(name), port))
@@ -93,7 +94,7 @@ class Backend:
 
     async def take(self, upstream):
         """Answers what is whole; false when it is this side that closes."""
-        message = read(upstream.data)
+        message = read(upstream.data, strict=self.strict)
         if not message.whole:
             return True
         upstream.data = upstream.data[message.end:]

@@ -27,6 +27,7 @@ class Message:
         self.whole = False
         self.cut = False  # in a table: only a beginning of it may arrive
         self.end = 0  # so many bytes of the input
+        self.raw = b""  # them, if it is whole
 
     def values(self, name):
         return [value for n, value in self.fields if n.lower() == name]
@@ -124,9 +125,12 @@ def _read_chunks(message, data, at):
         at += 2
 
 
-def _read_body(message, data, at, until_close, eof):
+def _read_body(message, data, at, until_close, eof, strict):
     lengths = message.values(b"content-length")
     codings = message.values(b"transfer-encoding")
+    if not strict:
+        codings = [c.lower() for c in codings]
+        lengths = [n.lstrip(b"0") or b"0" for n in lengths]
     if codings and (lengths or codings != [b"chunked"]) or len(lengths) > 1:
         raise Malformed(f"framing {lengths} {codings}")
     if codings:
@@ -141,9 +145,10 @@ def _read_body(message, data, at, until_close, eof):
         message.whole = len(data) >= message.end
 
 
-def read(data, asked=None, eof=False):
+def read(data, asked=None, eof=False, strict=True):
     """The message at the start of <data>, or as much of it as is there. <asked> is the method of
-    the request if it is a response; <eof>: nothing will follow."""
+    the request if it is a response; <eof>: nothing will follow. Not <strict>: what frames it may
+    be written in any way that means one thing only."""
     message = Message()
     end = data.find(b"\r\n", 0)
     lines = _read_lines(data, end + 2) if end >= 0 else None
@@ -155,5 +160,6 @@ def read(data, asked=None, eof=False):
     if asked and (asked == b"HEAD" or status < 200 or status in (204, 304)):
         message.end, message.whole = at, True
     else:
-        _read_body(message, data, at, asked is not None, eof)
+        _read_body(message, data, at, asked is not None, eof, strict)
+    message.raw = data[:message.end] if message.whole else b""
     return message
