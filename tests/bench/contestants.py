@@ -157,7 +157,7 @@ def lbd_config(lab, port, port_logged, port_relay):
     web = {"algorithm": "round-robin", "health": NO_CHECK, "backends": backends(NAMES)}
     return {**config(None, {"web": web}, {
         "http": http(port),
-        "logged": http(port_logged),
+        "logged": http(port_logged, **{"access-log": {"file": f"{lab.run_dir}/lbd-access.log"}}),
         "relay": {"listen": f"{PROXY}:{port_relay}", "protocol": "tcp", "path": "proxy",
                   "pool": "web"},
     }), "workers": 1}

@@ -3,17 +3,6 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-void http_put(struct http_writer *w, struct slice text)
-{
-	if (w->overflow || text.len > w->size - w->len) {
-		w->overflow = true;
-		return;
-	}
-	if (text.len > 0)
-		memcpy(w->ptr + w->len, text.ptr, text.len);
-	w->len += text.len;
-}
-
 void http_put_number(struct http_writer *w, uint64_t number)
 {
 	char text[20]; /* UINT64_MAX has 20 digits */

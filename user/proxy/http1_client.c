@@ -323,13 +323,16 @@ static int put_noted(struct client *client, struct forward_response *forward,
 {
 	struct exchange *x = client->exchange;
 	char token[STICKY_TOKEN_LEN];
-	struct reply_backend backend = {
+	struct reply_backend backend;
+	int err;
+
+	if (!x->reply)
+		return forward_response_put(forward, head, out);
+	backend = (struct reply_backend){
 		.name = slice_of(x->backend),
 		.token = sticky_write(x->token, token),
 		.moved = x->token != x->sticky,
 	};
-	int err;
-
 	forward->notes = wire_slice(x->reply);
 	forward->backend = &backend;
 	err = forward_response_put(forward, head, out);

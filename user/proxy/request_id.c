@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "proxy/request_id.h"
 
+#include "base/hex.h"
 #include "base/random.h"
 #include "http/token.h"
-
-static void put_hex(char *out, uint64_t number)
-{
-	for (int i = 15; i >= 0; i--, number >>= 4)
-		out[i] = "0123456789abcdef"[number & 15];
-}
 
 static bool is_lower_hex(const char *text, size_t len)
 {
@@ -87,10 +82,10 @@ static void withhold_state(struct http_head *head)
 static void make_trace(struct request_id *names)
 {
 	memcpy(names->made, "00-", 3);
-	put_hex(names->made + 3, random_u64() | 1);
-	put_hex(names->made + 19, random_u64());
+	hex_write(random_u64() | 1, names->made + 3);
+	hex_write(random_u64(), names->made + 19);
 	names->made[35] = '-';
-	put_hex(names->made + 36, random_u64() | 1);
+	hex_write(random_u64() | 1, names->made + 36);
 	memcpy(names->made + 52, "-00", 3);
 	names->trace = (struct slice){names->made, TRACEPARENT_LEN};
 	names->made_trace = true;
@@ -112,7 +107,7 @@ void request_id_take(struct request_id *names, struct http_head *head)
 		names->id = (struct slice){names->made + 3, REQUEST_ID_MADE};
 		return;
 	}
-	put_hex(names->made_alone, random_u64());
-	put_hex(names->made_alone + 16, random_u64());
+	hex_write(random_u64(), names->made_alone);
+	hex_write(random_u64(), names->made_alone + 16);
 	names->id = (struct slice){names->made_alone, REQUEST_ID_MADE};
 }

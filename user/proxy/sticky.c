@@ -29,8 +29,7 @@ uint64_t sticky_read(const struct sticky_spec *spec, const struct http_head *hea
 
 struct slice sticky_write(uint64_t token, char text[static STICKY_TOKEN_LEN])
 {
-	for (size_t i = STICKY_TOKEN_LEN; i-- > 0; token >>= 4)
-		text[i] = "0123456789abcdef"[token & 15];
+	hex_write(token, text);
 	return (struct slice){text, STICKY_TOKEN_LEN};
 }
 

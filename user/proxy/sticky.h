@@ -9,11 +9,12 @@
 #ifndef PROXY_STICKY_H
 #define PROXY_STICKY_H
 
+#include "base/hex.h"
 #include "http/message.h"
 #include "proxy/buffer_pool.h"
 #include "proxy/snapshot.h"
 
-#define STICKY_TOKEN_LEN 16
+#define STICKY_TOKEN_LEN HEX_LEN
 
 /* The token in the request's cookie; 0: none. */
 uint64_t sticky_read(const struct sticky_spec *spec, const struct http_head *head);
