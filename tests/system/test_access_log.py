@@ -11,15 +11,39 @@ import time
 
 from lab import PROXY, Lab, config, pool
 from tap import at_least, at_most, check, main, ok, wait_for
-from traffic import Connection, connect, raw, request
+from traffic import Connection, connect, raw, request, reset
 
 WEB, NOBODY, ODD, MUTE, JSON, FIFO = (f"{PROXY}:{port}" for port in (80, 81, 82, 83, 84, 85))
+RELAY, RELAY_IDLE, RELAY_NOBODY, RELAY_ODD, RELAY_PROXY, RELAY_NAMED, HTTP_PROXY = (
+    f"{PROXY}:{port}" for port in range(90, 97))
 FIELDS = ("${service} ${pool}/${backend} \"${request}\" ${status} ${reason} ${retries} "
           "${protocol} ${host}")
+RELAY_FIELDS = ("${service} ${protocol} ${client_ip} ${pool}/${backend} ${reason} ${bytes_in} "
+                "${bytes_out} ${queue_ms} ${connect_ms} ${total_ms}")
 
 
 def http(listen, pool_name, **more):
     return {"listen": listen, "protocol": "http", "pool": pool_name, **more}
+
+
+def relays(log):
+    def relay(listen, pool_name, **more):
+        return {"listen": listen, "protocol": "tcp", "path": "proxy", "pool": pool_name,
+                "access-log": log("relay", RELAY_FIELDS), **more}
+
+    accept = {"proxy-protocol": {"accept": "true"}}
+    named = relay(RELAY_NAMED, "mute", routes=[{"host": "a.example", "pool": "mute"}])
+    del named["pool"]
+    return {
+        "relay": relay(RELAY, "mute"),
+        "relay-idle": relay(RELAY_IDLE, "mute", timeouts={"tunnel": "200ms"}),
+        "relay-nobody": relay(RELAY_NOBODY, "nobody"),
+        "relay-odd": relay(RELAY_ODD, "odd"),
+        "relay-proxy": relay(RELAY_PROXY, "mute", **accept),
+        "relay-named": named,
+        "http-proxy": http(HTTP_PROXY, "web", **accept,
+                           **{"access-log": log("relay", RELAY_FIELDS)}),
+    }
 
 
 def services(directory):
@@ -44,6 +68,7 @@ def services(directory):
         "json": http(JSON, "web", **{"access-log": {"format": "json",
                                                     "file": f"{directory}/json"}}),
         "fifo": http(FIFO, "web", **{"access-log": log("fifo")}),
+        **relays(log),
     }, workers=2)
 
 
@@ -123,6 +148,76 @@ def test_outcomes(lab, lbd):
     request(lab, WEB, "/healthz")
     expect("a connection without a request has no line", tail,
            f'web web/b1 "GET /healthz HTTP/1.1" 200 ok 0 http {PROXY}')
+
+
+def relayed(lab, listener, address):
+    """(client, the backend's end) of a relayed connection through which 3 bytes have gone up and
+    5 down."""
+    client = connect(lab, address)
+    client.sendall(b"abc")
+    server, _ = listener.accept()
+    server.settimeout(3)
+    check("what the client says arrives", server.recv(3), b"abc")
+    server.sendall(b"hello")
+    check("so does the answer", client.recv(5), b"hello")
+    return client, server
+
+
+def close_both(client, server):
+    client.close()
+    server.recv(1)
+    server.close()
+
+
+def expect_relay(tail, line, connected=True):
+    """<line> is all but the times, of which the connect time is there if it came so far."""
+    got = tail.next()
+    times = r" [\d.]+ [\d.]+ [\d.]+" if connected else r" ([\d.]+|-) - [\d.]+"
+    ok(f"its line: {line}", len(got) == 1 and re.fullmatch(re.escape(line) + times, got[0]), got)
+
+
+def test_relays(lab, lbd):
+    tail = Tail(f"{lbd.directory}/relay")
+    with lab.socket("b1") as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("10.0.1.11", 9999))
+        listener.listen(16)
+        listener.settimeout(3)
+        close_both(*relayed(lab, listener, RELAY))
+        expect_relay(tail, "relay relay 10.0.0.2 mute/b1 ok 3 5")
+        client, server = relayed(lab, listener, RELAY)
+        reset(client)
+        expect_relay(tail, "relay relay 10.0.0.2 mute/b1 tunnel_reset 3 5")
+        server.close()
+        client, server = relayed(lab, listener, RELAY_IDLE)
+        expect_relay(tail, "relay-idle relay 10.0.0.2 mute/b1 tunnel_timeout 3 5")
+        client.close()
+        server.close()
+        client, server = relayed(lab, listener, RELAY)
+        check("it is killed", lbd.lbadm("session", "kill", "--service", "relay").returncode, 0)
+        expect_relay(tail, "relay relay 10.0.0.2 mute/b1 killed 3 5")
+        client.close()
+        server.close()
+        client = connect(lab, RELAY_PROXY)
+        client.sendall(b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\nabc")
+        server, _ = listener.accept()
+        check("what comes behind a PROXY header arrives", server.recv(3), b"abc")
+        close_both(client, server)
+        expect_relay(tail, "relay-proxy relay 192.0.2.7 mute/b1 ok 3 0")
+    for address, said, line in (
+            (RELAY_NOBODY, b"", "relay-nobody relay 10.0.0.2 nobody/- no_backend 0 0"),
+            (RELAY_ODD, b"", "relay-odd relay 10.0.0.2 odd/b1 connect_refused 0 0"),
+            (RELAY_NAMED, b"SSH-2.0\r\n", "relay-named relay 10.0.0.2 -/- no_route 9 0"),
+            (RELAY_PROXY, b"GET / HTTP/1.1\r\n",
+             "relay-proxy relay 10.0.0.2 -/- bad_proxy_header 0 0"),
+            (HTTP_PROXY, b"GET / HTTP/1.1\r\n",
+             "http-proxy http 10.0.0.2 -/- bad_proxy_header 0 0")):
+        try:
+            with connect(lab, address) as sock:
+                sock.sendall(said)
+                expect_relay(tail, line, connected=False)
+        except ConnectionResetError:  # before connect() has returned
+            expect_relay(tail, line, connected=False)
 
 
 def parsed(line):
@@ -260,7 +355,7 @@ def test_access_log():
         os.mkfifo(f"{lbd.directory}/fifo")
         lbd.write_config(services(lbd.directory))
         with lbd:
-            for test in (test_outcomes, test_json, test_rotation, test_fifo, test_config):
+            for test in (test_outcomes, test_relays, test_json, test_rotation, test_fifo, test_config):
                 test(lab, lbd)
 
 

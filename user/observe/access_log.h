@@ -54,7 +54,7 @@ enum access_field {
 struct access_entry {
 	struct addr client;
 	const char *service, *pool, *backend; /* "": none */
-	const char *protocol;		      /* "http", "tunnel", "tcp" */
+	const char *protocol;		      /* "http", "tunnel", "relay" */
 	struct slice method, target, host;
 	struct slice request; /* of a head that is none: its first bytes */
 	struct slice request_id, user_agent, referer;

@@ -9,6 +9,7 @@
 #include "net/socket.h"
 #include "proxy/listener.h"
 #include "proxy/proxy_protocol.h"
+#include "proxy/record.h"
 #include "proxy/worker.h"
 
 struct greeting {
@@ -56,6 +57,7 @@ static void refuse(struct greeting *greeting, const char *reason, size_t at)
 			    addr_format(&greeting->session.peer, peer),
 			    worker_service_name(worker, greeting->session.service_id), reason, at);
 	count(&greeting->session.counts->bad_headers, 1);
+	record_turned_away(&greeting->session, "bad_proxy_header");
 	end(greeting);
 }
 

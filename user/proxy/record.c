@@ -230,15 +230,33 @@ void record_end(struct record *record, const struct channel *channel, unsigned s
 	give(record);
 }
 
-void record_connection(const struct session *session, struct access_entry *entry)
+void record_connection(const struct session *session, const struct access_log *log,
+		       const char *service, struct access_entry *entry)
 {
-	const struct snapshot_service *service = service_of(session);
-
-	if (!service || !service->log)
+	if (!log)
 		return;
 	entry->client = session->peer;
-	entry->service = service->spec->name;
+	entry->service = service;
 	entry->session = session->id;
 	entry->minor = -1;
-	access_log_write(service->log, session->worker->log_ring, entry);
+	access_log_write(log, session->worker->log_ring, entry);
+}
+
+void record_turned_away(const struct session *session, const char *why)
+{
+	const struct snapshot_service *service = service_of(session);
+	struct access_entry entry = {
+		.pool = "",
+		.backend = "",
+		.reason = why,
+		.queue_us = ACCESS_NO_TIME,
+		.connect_us = ACCESS_NO_TIME,
+		.first_byte_us = ACCESS_NO_TIME,
+	};
+
+	if (!service)
+		return;
+	entry.protocol = service->spec->protocol == PROTOCOL_HTTP ? "http" : "relay";
+	entry.total_us = (int64_t)(loop_now_ms(session->worker->loop) - session->opened_ms) * 1000;
+	record_connection(session, service->log, service->spec->name, &entry);
 }

@@ -2,10 +2,9 @@
 /*
  * What the access log will say of a request, gathered while it lives.
  *
- * For: clients (begin, end), exchanges (the steps between). Owns: copies of what the log wants of
- * the head, which is gone by then. May know: observe, worker.
- * There is one only where the service has a log, from the worker's stock. All but record_begin()
- * take NULL for none.
+ * For: clients (begin, end), exchanges (the steps between), relays. Owns: copies of what the log
+ * wants of the head, which is gone by then. May know: observe, worker. There is one only where the
+ * service has a log, from the worker's stock. All but record_begin() take NULL for none.
  */
 #ifndef PROXY_RECORD_H
 #define PROXY_RECORD_H
@@ -51,7 +50,10 @@ void record_end(struct record *record, const struct channel *channel, unsigned s
 void records_fini(struct worker *worker); /* the stock */
 
 /* For connections that have no requests: a line of <entry>, of which this fills what a session
- * knows. */
-void record_connection(const struct session *session, struct access_entry *entry);
+ * knows. <log> NULL: none. */
+void record_connection(const struct session *session, const struct access_log *log,
+		       const char *service, struct access_entry *entry);
+/* One that has ended before it said anything. */
+void record_turned_away(const struct session *session, const char *why);
 
 #endif

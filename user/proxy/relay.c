@@ -10,6 +10,7 @@
 #include "proxy/admission.h"
 #include "proxy/greeting.h"
 #include "proxy/listener.h"
+#include "proxy/record.h"
 #include "proxy/reporter.h"
 #include "proxy/route.h"
 #include "proxy/sni.h"
@@ -36,6 +37,12 @@ enum relay_state {
 	RELAY_CLOSED,
 };
 
+/* In microseconds; asking is what comes before a backend is picked. */
+struct relay_times {
+	uint64_t began;
+	int64_t asking, connect; /* ACCESS_NO_TIME: it did not come so far */
+};
+
 struct relay {
 	struct session session;
 	enum relay_state state;
@@ -49,12 +56,18 @@ struct relay {
 	uint16_t tried[RELAY_MAX_TRIES];
 	uint32_t n_tried;
 	uint32_t pool;	       /* id */
+	bool led;	       /* the pool is known */
 	uint16_t admitted;     /* the backend that a queue has let it in to; 0: none */
 	struct waiter *waiter; /* while it is queued */
 	struct pick_key key;
 	struct timeouts_spec timeouts;
 	enum proxy_protocol send;
+	const char *why; /* the last backend has failed */
 	uint64_t asked_us;
+	/* For the line of the access log, which may come when the service is gone. */
+	const struct access_log *log; /* NULL: none */
+	struct relay_times times;
+	char service[SERVICE_NAME_LEN];
 	struct timer timer;
 	struct deferred freeing;
 };
@@ -93,12 +106,35 @@ static void end_backend(struct relay *relay)
 	channel_close(&relay->backend);
 }
 
-static void close_relay(struct relay *relay, bool reset)
+/* The line of the access log; its backend is the last that was asked. */
+static void note_end(const struct relay *relay, const char *why)
+{
+	const struct worker *worker = relay->session.worker;
+	struct access_entry entry = {
+		.pool = relay->led ? worker_pool_name(worker, relay->pool) : "",
+		.backend = relay->name,
+		.protocol = "relay",
+		.reason = why,
+		.bytes_in = relay->client.received,
+		.bytes_out = relay->client.sent,
+		.queue_us = relay->times.asking,
+		.connect_us = relay->times.connect,
+		.first_byte_us = ACCESS_NO_TIME,
+		.total_us = (int64_t)(loop_now_us(worker->loop) - relay->times.began),
+		.retries = relay->n_tried > 0 ? relay->n_tried - 1 : 0,
+	};
+
+	record_connection(&relay->session, relay->log, relay->service, &entry);
+}
+
+/* <why>: a word for the access log; "ok" where both sides have closed. */
+static void close_relay(struct relay *relay, bool reset, const char *why)
 {
 	struct worker *worker = relay->session.worker;
 
 	if (relay->state == RELAY_CLOSED)
 		return;
+	note_end(relay, why);
 	relay->state = RELAY_CLOSED;
 	waiter_leave(relay->waiter);
 	relay->waiter = NULL;
@@ -119,6 +155,7 @@ static void failed(struct relay *relay, const char *why)
 {
 	struct worker *worker = relay->session.worker;
 
+	relay->why = why;
 	if (relay->live) {
 		live_add(&relay->live->proxy_failed, 1);
 		reporter_say(worker, relay->id, why);
@@ -139,7 +176,7 @@ static void refuse(struct relay *relay, const char *why, const char *name)
 			    addr_format(&relay->session.peer, peer),
 			    worker_service_name(worker, relay->session.service_id), why,
 			    name ? " for " : "", name ? name : "");
-	close_relay(relay, true);
+	close_relay(relay, true, why);
 }
 
 static const struct snapshot_pool *find_pool(const struct relay *relay)
@@ -234,6 +271,7 @@ static void connect_next(struct relay *relay)
 		live_add(&relay->live->proxy_opened, 1);
 		relay->tried[relay->n_tried++] = member->id;
 		relay->asked_us = loop_now_us(worker->loop);
+		relay->times.asking = (int64_t)(relay->asked_us - relay->times.began);
 		if (open_backend(relay, &member->addr) == 0) {
 			timer_start(worker->loop, &relay->timer, relay->timeouts.connect);
 			return;
@@ -244,7 +282,7 @@ static void connect_next(struct relay *relay)
 	if (relay->n_tried == 0 && worker_may_log(worker))
 		log_warning("connection of service '%s' closed: no_backend",
 			    worker_service_name(worker, relay->session.service_id));
-	close_relay(relay, true);
+	close_relay(relay, true, relay->n_tried == 0 ? "no_backend" : relay->why);
 }
 
 static void connect_lost(struct relay *relay, const char *why)
@@ -262,7 +300,7 @@ static void run(struct relay *relay)
 
 	count_bytes(relay);
 	if (open <= 0)
-		close_relay(relay, open < 0);
+		close_relay(relay, open < 0, open < 0 ? "tunnel_reset" : "ok");
 	else if (moved > 0)
 		timer_start(worker->loop, &relay->timer, relay->timeouts.tunnel);
 }
@@ -287,6 +325,7 @@ static void lead(struct relay *relay, const char *name)
 		refuse(relay, "no_route", *name ? name : "a connection without a server name");
 		return;
 	}
+	relay->led = true;
 	relay->pool = snapshot->pools[snapshot_route_pool(snapshot, service, (uint32_t)route)].id;
 	relay->state = RELAY_CONNECTING;
 	connect_next(relay);
@@ -336,7 +375,7 @@ static void on_client(struct source *source)
 	else if (relay->state == RELAY_PEEKING)
 		peek(relay);
 	else if (relay->state == RELAY_QUEUED && transport_broken(&relay->client.transport))
-		close_relay(relay, true);
+		close_relay(relay, true, "client_closed");
 }
 
 /* Sent with the first bytes of the client, or by itself: the backend may be the one to speak. */
@@ -361,10 +400,11 @@ static void connected(struct relay *relay)
 		return;
 	}
 	relay->state = RELAY_OPEN;
-	live_latency(relay->live, loop_now_us(worker->loop) - relay->asked_us);
+	relay->times.connect = (int64_t)(loop_now_us(worker->loop) - relay->asked_us);
+	live_latency(relay->live, (uint64_t)relay->times.connect);
 	tunnel_init(&relay->client, &relay->backend);
 	if (greet(relay) < 0) {
-		close_relay(relay, true);
+		close_relay(relay, true, "no_memory");
 		return;
 	}
 	timer_start(worker->loop, &relay->timer, relay->timeouts.tunnel);
@@ -392,7 +432,7 @@ static void on_timer(struct timer *timer)
 	else if (relay->state == RELAY_PEEKING)
 		refuse(relay, "client_header_timeout", NULL);
 	else
-		close_relay(relay, true);
+		close_relay(relay, true, "tunnel_timeout");
 }
 
 /* A relay's connection has no request that could end: it goes on until its sides or the drain's
@@ -403,19 +443,19 @@ static void retire(struct session *session)
 
 	if (relay->state == RELAY_PEEKING && !relay->client.in &&
 	    !transport_pending(&relay->client.transport))
-		close_relay(relay, false);
+		close_relay(relay, false, "drained");
 }
 
 static void abort_relay(struct session *session)
 {
-	close_relay(container_of(session, struct relay, session), true);
+	close_relay(container_of(session, struct relay, session), true, "killed");
 }
 
 static void describe(const struct session *session, struct session_info *ret_info)
 {
 	static const char *const words[] = {
-		[RELAY_CONNECTING] = "connecting",
-		[RELAY_OPEN] = "open",
+		[RELAY_PEEKING] = "peeking", [RELAY_CONNECTING] = "connecting",
+		[RELAY_QUEUED] = "queued",   [RELAY_OPEN] = "open",
 		[RELAY_CLOSED] = "closed",
 	};
 	const struct relay *relay = container_of(session, const struct relay, session);
@@ -442,9 +482,12 @@ static void begin(struct relay *relay)
 	const struct snapshot_service *service = find_service(relay);
 
 	if (!service) {
-		close_relay(relay, true);
+		close_relay(relay, true, "service_gone");
 		return;
 	}
+	relay->log = service->log;
+	if (relay->log)
+		memcpy(relay->service, service->spec->name, sizeof(relay->service));
 	relay->timeouts = service->spec->timeouts;
 	relay->send = service->spec->proxy_protocol.send;
 	if (routes_by_name(service->spec))
@@ -468,6 +511,8 @@ void relay_accept(const struct arrival *arrival)
 	relay->key.client = arrival->peer;
 	relay->key.hash = XXH64(&arrival->peer, sizeof(arrival->peer), arrival->service_id);
 	relay->backend.transport.source.fd = -1;
+	relay->times =
+		(struct relay_times){loop_now_us(worker->loop), ACCESS_NO_TIME, ACCESS_NO_TIME};
 	timer_init(&relay->timer, on_timer);
 	if (channel_open(&relay->client, worker->loop, &worker->buffers, arrival->fd, on_client) <
 	    0) {
