@@ -7,7 +7,7 @@ from loopback import Loopback
 from tap import at_most, main
 
 SECONDS = 2
-NOISE_MS = 20  # what other programs of this machine may do to a p99 in so short a time
+NOISE_MS = 100  # what other programs of this machine may do to a p99 in so short a time
 
 
 def test_changes():
@@ -27,7 +27,8 @@ def test_truncations():
 def test_slow():
     with Loopback() as lab, load.Servers(lab), lab.lbd(load.with_slow("2s")) as lbd:
         before, during = load.slow(lab, lbd, 100, SECONDS)
-        at_most("other clients' p99 does not double", during, max(2 * before, before + NOISE_MS))
+        at_most("other clients' p99 does not grow beyond what the machine does", during,
+                max(2 * before, before + NOISE_MS))
         load.slowloris(lab, lbd, 1000, 1)
 
 
