@@ -71,9 +71,11 @@ static json_t *counts_json(struct pool_entry *entry, const struct backend *backe
 /* A whole number but while it starts slowly. */
 static json_t *weight_json(const struct backend *backend, bool eligible)
 {
+	uint32_t hundredths = backend->spec.weight * backend->ramp * 100 / RAMP_STEPS;
+
 	if (!eligible || backend->ramp == RAMP_STEPS)
 		return json_integer(eligible ? backend->spec.weight : 0);
-	return json_real((double)(backend->spec.weight * backend->ramp * 100 / RAMP_STEPS) / 100);
+	return json_real((double)hundredths / 100);
 }
 
 json_t *api_backend_json(struct pool_entry *entry, struct backend *backend)

@@ -190,7 +190,7 @@ int load_balancer_start(struct load_balancer *lb, struct error *err)
 	lb->started_ms = clock_ms();
 	lb->counts = calloc(1, sizeof(*lb->counts));
 	r = inherit_open(lb, err);
-	if (r == 0)
+	if (r >= 0)
 		r = reload_first(lb, &config, err);
 	if (r < 0)
 		return r;

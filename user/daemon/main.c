@@ -32,8 +32,8 @@ static const char usage[] =
 	"off\n"
 	"what arrives at IFACE, and stays attached.\n"
 	"\n"
-	"SIGHUP reloads the file. SIGUSR1 opens the access logs anew. SIGTERM drains the proxy and\n"
-	"leaves the kernel path forwarding.\n";
+	"SIGHUP reloads the file. SIGUSR1 opens the access logs anew. SIGTERM drains the proxy\n"
+	"and leaves the kernel path forwarding.\n";
 
 struct options {
 	const char *config;

@@ -376,8 +376,10 @@ static int make(const struct access_log_spec *spec, struct access_log **ret_log,
 	struct access_log *log = calloc(1, sizeof(*log));
 	int r;
 
-	if (!log)
-		return error_set(err, -ENOMEM, "access-log", "out of memory");
+	if (!log) {
+		(void)error_set(err, -ENOMEM, "access-log", "out of memory");
+		return -ENOMEM;
+	}
 	log->kind = spec->kind;
 	log->text = strdup(spec->format ? spec->format : "");
 	r = log->text ? format_compile(slice_of(log->text), &access_fields, &log->format, err)

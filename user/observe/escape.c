@@ -107,7 +107,9 @@ static size_t json_control(unsigned char c, char text[static 6])
 		text[1] = to[at - from];
 		return 2;
 	}
-	memcpy(text + 1, "u00", 3);
+	text[1] = 'u';
+	text[2] = '0';
+	text[3] = '0';
 	text[4] = digits[c >> 4];
 	text[5] = digits[c & 15];
 	return 6;

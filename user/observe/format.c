@@ -146,12 +146,3 @@ void format_expand(const struct format *format, format_lookup_fn *lookup, void *
 			http_put(w, lookup(ctx, part->field));
 	}
 }
-
-bool format_uses(const struct format *format, int field)
-{
-	for (uint32_t i = 0; i < format->n_parts; i++) {
-		if (format->parts[i].field == field)
-			return true;
-	}
-	return false;
-}

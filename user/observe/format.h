@@ -36,6 +36,5 @@ void format_fini(struct format *format); /* zeroed is fine */
 /* Appends to <w>, whose <overflow> tells when it did not fit. */
 void format_expand(const struct format *format, format_lookup_fn *lookup, void *ctx,
 		   struct http_writer *w);
-bool format_uses(const struct format *format, int field);
 
 #endif

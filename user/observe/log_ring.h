@@ -25,9 +25,11 @@ struct log_ring {
 	_Atomic uint64_t head;
 	uint64_t tail_seen;
 	_Atomic uint64_t dropped;
+	char apart[16]; /* neither writes into a cache line of the other */
 	/* The consumer's. */
 	_Atomic uint64_t tail __attribute__((aligned(64)));
 	uint64_t dropped_seen;
+	char apart_too[48];
 	char data[LOG_RING_SIZE] __attribute__((aligned(64)));
 };
 

@@ -109,7 +109,7 @@ int admission_prepare(struct admission *admission, const struct snapshot *snapsh
 	return 0;
 }
 
-uint32_t admission_inside(const struct admission *admission, uint16_t backend)
+static uint32_t inside_of(const struct admission *admission, uint16_t backend)
 {
 	return admission->gates[backend].inside;
 }
@@ -213,8 +213,8 @@ static bool is_among(uint16_t id, const uint16_t *ids, uint32_t n)
 static bool emptier(const struct admission *admission, const struct view_member *a,
 		    const struct view_member *b)
 {
-	uint64_t in_a = admission_inside(admission, a->id);
-	uint64_t in_b = admission_inside(admission, b->id);
+	uint64_t in_a = inside_of(admission, a->id);
+	uint64_t in_b = inside_of(admission, b->id);
 
 	return in_a * b->weight < in_b * a->weight;
 }
@@ -230,7 +230,7 @@ static const struct view_member *find_room(const struct admission *admission,
 
 		if (is_among(member->id, tried, n_tried) ||
 		    (member->max_connections &&
-		     admission_inside(admission, member->id) >= member->max_connections))
+		     inside_of(admission, member->id) >= member->max_connections))
 			continue;
 		if (!best || emptier(admission, member, best))
 			best = member;

@@ -63,7 +63,6 @@ enum admission_result admission_enter(struct admission *admission, const struct 
 /* On a worker's thread. */
 void admission_leave(struct worker *worker, uint32_t pool, uint16_t backend);
 /* For numbers that people read. */
-uint32_t admission_inside(const struct admission *admission, uint16_t backend);
 uint32_t admission_waiting(const struct admission *admission, uint32_t pool);
 
 /* ---- Waiting ------------------------------------------------------------------------------- */

@@ -37,11 +37,6 @@ void limits_free(struct limits *limits)
 	free(limits);
 }
 
-uint64_t limits_open(const struct limits *limits)
-{
-	return limits->open;
-}
-
 /* ---- Who waits ----------------------------------------------------------------------------- */
 
 static void on_room(struct mail *mail)

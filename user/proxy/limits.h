@@ -35,7 +35,6 @@ void limits_free(struct limits *limits); /* NULL is fine */
 /* In all; 0: any number. Those who wait look again. Control thread, as limits_changed(). */
 void limits_set(struct limits *limits, uint32_t max);
 void limits_changed(struct limits *limits); /* that of a service may have */
-uint64_t limits_open(const struct limits *limits);
 
 /* Of a worker's thread: */
 void limits_join(struct worker *worker);
