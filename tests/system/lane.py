@@ -13,7 +13,7 @@ from lab import address_of
 from vectors import Malformed, read
 
 BACKLOG = 64
-PATIENCE_S = 3 * SLOW  # for what must come
+PATIENCE_S = 10 * SLOW  # for what must come
 PROBE = b"GET /probe HTTP/1.1\r\nHost: probe\r\n\r\n"
 PROBE_LINE = PROBE.partition(b"\r\n")[0]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

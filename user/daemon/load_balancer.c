@@ -243,12 +243,13 @@ void load_balancer_shutdown(struct load_balancer *lb)
 	supervise_stopping(lb);
 	if (lb->dataplane)
 		log_info("the kernel path goes on forwarding (lbd --teardown ends it)");
-	log_info("stopping: %llu connections are left to drain",
-		 (unsigned long long)(lb->proxy ? proxy_sessions(lb->proxy) : 0));
 	if (lb->proxy)
 		proxy_drain(lb->proxy, UINT32_MAX, on_drained, lb); /* as services say */
 	else
 		loop_stop(lb->loop);
+	/* Now that it is so: who reads this may ask for the last time. */
+	log_info("stopping: %llu connections are left to drain",
+		 (unsigned long long)(lb->proxy ? proxy_sessions(lb->proxy) : 0));
 }
 
 void load_balancer_fini(struct load_balancer *lb)
