@@ -145,6 +145,14 @@ const struct view_member *balancer_pick(const struct balancer *balancer, const s
 	return member ? member : first;
 }
 
+void balancer_copy(const struct balancer *balancer, struct turn *turn, struct balancer *ret_copy)
+{
+	atomic_init(&turn->next, atomic_load_explicit(&balancer->turn->next, memory_order_relaxed));
+	atomic_init(&turn->refs, 1);
+	*ret_copy = *balancer;
+	ret_copy->turn = turn;
+}
+
 void balancer_ids(const struct balancer *balancer, uint16_t *ids)
 {
 	for (uint32_t i = 0; i < balancer->n_slots; i++)

@@ -40,6 +40,9 @@ void balancer_free(struct balancer *balancer);
  * another one is there: for retries. */
 const struct view_member *balancer_pick(const struct balancer *balancer, const struct pick_key *key,
 					const uint16_t *tried, uint32_t n_tried);
+/* A copy for looking ahead: it picks what <balancer> would pick next, and leaves it its turn.
+ * <turn> is the copy's own. Both are of use as long as <balancer> is, and are not freed. */
+void balancer_copy(const struct balancer *balancer, struct turn *turn, struct balancer *ret_copy);
 /* Backend ids for the kernel, one per slot. */
 void balancer_ids(const struct balancer *balancer, uint16_t *ids);
 

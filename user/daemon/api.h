@@ -60,6 +60,8 @@ control_fn api_doctor;
 control_fn api_events;
 /* api_trace.c */
 control_fn api_trace;
+/* api_trace_http.c: <body> is of protocol http */
+void api_trace_http(struct load_balancer *lb, const json_t *body, struct control_reply *reply);
 /* api_config.c */
 control_fn api_config;
 control_fn api_config_check;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* POST /v1/trace: what would happen to a packet, and why. */
+/* POST /v1/trace: what would happen to a packet, and why; of requests: api_trace_http.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +100,7 @@ static bool read_protocol(const json_t *body, struct control_reply *reply, struc
 		protocol && strcmp(protocol, "udp") == 0 ? LB_PROTO_UDP : LB_PROTO_TCP;
 	if (protocol && (strcmp(protocol, "udp") == 0 || strcmp(protocol, "tcp") == 0))
 		return true;
-	return wrong(reply, "protocol", protocol, "tcp or udp");
+	return wrong(reply, "protocol", protocol, "tcp, udp or http");
 }
 
 static bool read_question(const json_t *body, struct control_reply *reply, struct trace *trace)
@@ -299,8 +299,16 @@ void api_trace(void *ctx, const struct control_request *request, struct control_
 	struct load_balancer *lb = ctx;
 	struct trace trace = {0};
 	struct error err = {0};
+	const char *protocol;
 
-	if (!api_needs_object(request, reply) || !read_question(request->body, reply, &trace))
+	if (!api_needs_object(request, reply))
+		return;
+	protocol = text_of(request->body, "protocol");
+	if (protocol && strcmp(protocol, "http") == 0) {
+		api_trace_http(lb, request->body, reply);
+		return;
+	}
+	if (!read_question(request->body, reply, &trace))
 		return;
 	if (!lb->dataplane)
 		control_fail(reply, 409, "no_kernel_path", NULL,

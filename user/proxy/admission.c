@@ -182,6 +182,12 @@ bool admission_barred(const struct admission *admission, uint16_t backend)
 
 /* ---- Gates --------------------------------------------------------------------------------- */
 
+static bool has_room(const struct admission *admission, const struct view_member *member)
+{
+	return member->max_connections == 0 ||
+	       inside_of(admission, member->id) < member->max_connections;
+}
+
 static bool enter(struct admission *admission, const struct view_member *member)
 {
 	_Atomic uint32_t *inside = &admission->gates[member->id].inside;
@@ -228,9 +234,7 @@ static const struct view_member *find_room(const struct admission *admission,
 	for (uint32_t i = 0; i < view->count; i++) {
 		const struct view_member *member = &view->members[i];
 
-		if (is_among(member->id, tried, n_tried) ||
-		    (member->max_connections &&
-		     inside_of(admission, member->id) >= member->max_connections))
+		if (is_among(member->id, tried, n_tried) || !has_room(admission, member))
 			continue;
 		if (!best || emptier(admission, member, best))
 			best = member;
@@ -259,6 +263,12 @@ static bool all_tried(const struct view *view, const uint16_t *tried, uint32_t n
 	return true;
 }
 
+static bool let_in(struct admission *admission, const struct admission_ask *ask,
+		   const struct view_member *member)
+{
+	return ask->dry ? has_room(admission, member) : enter(admission, member);
+}
+
 /* The first choice was full: others by the algorithm, then any. */
 static const struct view_member *enter_other(struct admission *admission,
 					     const struct admission_ask *ask, uint16_t full)
@@ -272,10 +282,12 @@ static const struct view_member *enter_other(struct admission *admission,
 
 		if (is_among(member->id, not, n))
 			return NULL; /* there are no others */
-		if (enter(admission, member))
+		if (let_in(admission, ask, member))
 			return member;
 		not [n] = member->id;
 	}
+	if (ask->dry)
+		return find_room(admission, balancer->view, ask->tried, again ? 0 : ask->n_tried);
 	return enter_any(admission, balancer->view, ask->tried, again ? 0 : ask->n_tried);
 }
 
@@ -292,12 +304,28 @@ enum admission_result admission_enter(struct admission *admission, const struct 
 	/* Who was let in before and has failed is no newcomer. */
 	if (ask->n_tried == 0 && admission_waiting(admission, ask->pool->id) > 0)
 		return ADMISSION_FULL;
-	if (!enter(admission, member))
+	if (!let_in(admission, ask, member))
 		member = enter_other(admission, ask, member->id);
 	if (!member)
 		return ADMISSION_FULL;
 	*ret_member = member;
 	return ADMISSION_IN;
+}
+
+enum admission_result admission_foresee(struct admission *admission,
+					const struct admission_ask *ask,
+					const struct view_member **ret_member)
+{
+	struct snapshot_pool pool = *ask->pool;
+	struct admission_ask dry = *ask;
+	struct balancer balancer;
+	struct turn turn;
+
+	balancer_copy(pool.balancer, &turn, &balancer);
+	pool.balancer = &balancer;
+	dry.pool = &pool;
+	dry.dry = true;
+	return admission_enter(admission, &dry, ret_member);
 }
 
 /* ---- Queues -------------------------------------------------------------------------------- */

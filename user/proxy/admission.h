@@ -35,6 +35,7 @@ struct admission_ask {
 	const uint16_t *tried; /* backends that have failed this request already */
 	uint32_t n_tried;
 	const struct view_member *preferred; /* goes before the algorithm's choice; NULL: none */
+	bool dry;			     /* nobody enters, see admission_foresee() */
 };
 
 enum admission_result {
@@ -60,6 +61,10 @@ bool admission_barred(const struct admission *admission, uint16_t backend);
 
 enum admission_result admission_enter(struct admission *admission, const struct admission_ask *ask,
 				      const struct view_member **ret_member);
+/* What admission_enter() would say now; nobody is let in and no balancer's turn moves on. */
+enum admission_result admission_foresee(struct admission *admission,
+					const struct admission_ask *ask,
+					const struct view_member **ret_member);
 /* On a worker's thread. */
 void admission_leave(struct worker *worker, uint32_t pool, uint16_t backend);
 /* For numbers that people read. */

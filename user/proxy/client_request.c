@@ -22,13 +22,13 @@ static struct exchange *refused(struct client_refusal *ret_refusal, unsigned sta
 
 /* RFC 9110 section 9.3.6 and 9.3.8: tunnels to anywhere and echoes of what other proxies have
  * added are not for a load balancer's clients. */
-static bool method_allowed(const struct http_head *head)
+bool client_method_allowed(const struct http_head *head)
 {
 	return head->method != HTTP_CONNECT && head->method != HTTP_TRACE;
 }
 
 /* An upgrade with a body has two meanings of what follows it; h2c is never passed on. */
-static bool upgrade_wanted(const struct http_head *head)
+bool client_upgrade_wanted(const struct http_head *head)
 {
 	const struct http_header *upgrade = http_find(head, HTTP_H_UPGRADE);
 
@@ -118,7 +118,7 @@ static void fill(struct exchange *x, const struct asked *asked)
 
 	set_request_line(x, asked->head);
 	x->method = asked->head->method;
-	x->upgrade = upgrade_wanted(asked->head);
+	x->upgrade = client_upgrade_wanted(asked->head);
 	x->service_id = session->service_id;
 	x->timeouts = asked->rule->timeouts;
 	x->alone = asked->service->spec->proxy_protocol.send != PROXY_PROTOCOL_NONE;
@@ -259,7 +259,7 @@ struct exchange *client_request_new(struct client *client, struct http_head *hea
 	if (!asked.service) /* one that was disabled drains */
 		return refused(ret_refusal, 503, "service_gone");
 	client->timeouts = asked.service->spec->timeouts;
-	if (!method_allowed(head))
+	if (!client_method_allowed(head))
 		return refused(ret_refusal, 405, "method_not_allowed");
 	route = route_find(asked.service->table, head);
 	if (route < 0)

@@ -2,7 +2,7 @@
 /*
  * From a request's head to an exchange: service, route, the head as a backend will see it.
  *
- * For: HTTP/1 clients. Owns: nothing. May know: snapshots, routes, forward.
+ * For: HTTP/1 clients, traces. Owns: nothing. May know: snapshots, routes, forward.
  */
 #ifndef PROXY_CLIENT_REQUEST_H
 #define PROXY_CLIENT_REQUEST_H
@@ -14,6 +14,11 @@ struct client_refusal {
 	unsigned status;
 	const char *why; /* a constant word; NULL: the answer is in the client's wire, no refusal */
 };
+
+/* For those who ask what would be done. May lbd be asked that at all? */
+bool client_method_allowed(const struct http_head *head);
+/* Does the backend get to see that the client wants another protocol? */
+bool client_upgrade_wanted(const struct http_head *head);
 
 /* An exchange that is ready to start; NULL with <ret_refusal>: there is none to start. <head> is
  * used up. */

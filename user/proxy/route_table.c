@@ -66,6 +66,15 @@ uint32_t route_turn(struct route_rule *rule)
 			    turns->n];
 }
 
+uint32_t route_next_turn(const struct route_rule *rule)
+{
+	const struct route_turns *turns = &rule->turns;
+
+	if (turns->n == 0)
+		return 0;
+	return turns->pools[atomic_load_explicit(&turns->next, memory_order_relaxed) % turns->n];
+}
+
 /* ---- Rules ---------------------------------------------------------------------------------- */
 
 static void inherit(struct timeouts_spec *timeouts, const struct timeouts_spec *from)

@@ -63,5 +63,6 @@ const struct route_list *route_table_list(const struct route_table *table, struc
 bool route_host_fits(struct slice want, struct slice host);
 /* The place of the next request among the route's pools. */
 uint32_t route_turn(struct route_rule *rule);
+uint32_t route_next_turn(const struct route_rule *rule); /* the same, and takes no turn */
 
 #endif

@@ -105,17 +105,12 @@ static bool has_backends(const struct snapshot *snapshot, uint32_t pool)
 	return balancer && balancer->view->count > 0;
 }
 
-uint32_t snapshot_route_pool(const struct snapshot *snapshot,
-			     const struct snapshot_service *service, uint32_t route)
+/* Of a rule with shares. */
+static uint32_t pool_at(const struct snapshot *snapshot, const struct route_rule *rule,
+			const uint32_t *pools, uint32_t turn)
 {
-	struct route_rule *rule = &service->table->rules[route];
-	const uint32_t *pools = &service->route_pool[rule->first_pool];
 	uint32_t n = rule->spec->n_shares;
-	uint32_t turn;
 
-	if (n < 2)
-		return pools[0];
-	turn = route_turn(rule);
 	if (has_backends(snapshot, pools[turn]))
 		return pools[turn];
 	for (uint32_t i = 1; i < n; i++) {
@@ -125,4 +120,24 @@ uint32_t snapshot_route_pool(const struct snapshot *snapshot,
 			return pools[other];
 	}
 	return pools[turn];
+}
+
+uint32_t snapshot_route_pool(const struct snapshot *snapshot,
+			     const struct snapshot_service *service, uint32_t route)
+{
+	struct route_rule *rule = &service->table->rules[route];
+	const uint32_t *pools = &service->route_pool[rule->first_pool];
+
+	return rule->spec->n_shares < 2 ? pools[0]
+					: pool_at(snapshot, rule, pools, route_turn(rule));
+}
+
+uint32_t snapshot_next_pool(const struct snapshot *snapshot, const struct snapshot_service *service,
+			    uint32_t route)
+{
+	const struct route_rule *rule = &service->table->rules[route];
+	const uint32_t *pools = &service->route_pool[rule->first_pool];
+
+	return rule->spec->n_shares < 2 ? pools[0]
+					: pool_at(snapshot, rule, pools, route_next_turn(rule));
 }

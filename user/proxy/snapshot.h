@@ -76,6 +76,9 @@ const struct snapshot_service *snapshot_find(const struct snapshot *snapshot, ui
  * over if another one has some. An index into the pools. */
 uint32_t snapshot_route_pool(const struct snapshot *snapshot,
 			     const struct snapshot_service *service, uint32_t route);
+/* The same, and it is not a request: nobody's turn moves on. */
+uint32_t snapshot_next_pool(const struct snapshot *snapshot, const struct snapshot_service *service,
+			    uint32_t route);
 const struct snapshot_pool *snapshot_pool(const struct snapshot *snapshot, uint32_t id);
 
 #endif

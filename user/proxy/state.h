@@ -2,7 +2,7 @@
 /*
  * The proxy's insides, as the control thread has them.
  *
- * For: proxy.c and binding.c. Owns: what proxy.h says. May know: workers and listeners.
+ * For: proxy.c, binding.c, trace.c. Owns: what proxy.h says. May know: workers and listeners.
  * Everything here is the control thread's; what a worker has is touched by worker_visit().
  */
 #ifndef PROXY_STATE_H
