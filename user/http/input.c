@@ -21,6 +21,8 @@ void http_head_clear(struct http_head *head)
 	head->keep_alive = false;
 	head->expect_continue = false;
 	head->upgrade = false;
+	head->counts_hops = false;
+	head->max_forwards = 0;
 	head->drop_trailers = false;
 }
 

@@ -71,6 +71,7 @@ enum http_header_id {
 	HTTP_H_COOKIE,
 	HTTP_H_X_REQUEST_ID,
 	HTTP_H_TRACEPARENT,
+	HTTP_H_MAX_FORWARDS,
 };
 
 struct http_header {
@@ -84,8 +85,12 @@ struct http_head {
 	/* Requests. */
 	enum http_method method;
 	struct slice method_text;
-	struct slice target;	/* origin-form or "*", also when it came in absolute-form */
+	/* Origin-form or "*", also when it came in absolute-form; a query whose path is empty
+	 * begins with its '?', for "/?query" is nowhere in the bytes. */
+	struct slice target;
 	struct slice authority; /* from absolute-form, else Host; may be empty for HTTP/1.0 */
+	bool counts_hops;	/* OPTIONS with Max-Forwards */
+	uint64_t max_forwards;	/* then: how many more hops it may take */
 	/* Responses. */
 	unsigned status;
 	struct slice reason;
@@ -124,6 +129,11 @@ ssize_t http_parse_request(struct slice in, struct http_head *ret_head,
 /* The same for a response to <method>; 1xx heads are returned one by one. */
 ssize_t http_parse_response(struct slice in, enum http_method method, struct http_head *ret_head,
 			    struct http_refusal *ret_refusal);
+/*
+ * Gives a target that begins with '?' its '/', in <text>, the bytes that were parsed: they are
+ * "http://host?query", and the host moves over the slash before it. They cannot be parsed again.
+ */
+void http_complete_target(struct http_head *head, char *text);
 /* The first header of that id or NULL. */
 const struct http_header *http_find(const struct http_head *head, enum http_header_id id);
 
@@ -185,6 +195,7 @@ static inline void http_put(struct http_writer *w, struct slice text)
 
 void http_put_number(struct http_writer *w, uint64_t number);
 void http_put_header(struct http_writer *w, struct slice name, struct slice value);
+/* The target with its '/'. */
 void http_put_request_line(struct http_writer *w, const struct http_head *head);
 void http_put_status_line(struct http_writer *w, unsigned status, struct slice reason);
 /* Every header of <head> that is not hop-by-hop, framing or Expect; the caller adds those. */

@@ -2,6 +2,7 @@
 /* Request heads, RFC 9112 section 3. */
 #include <errno.h>
 
+#include "base/parse.h"
 #include "http/input.h"
 #include "http/token.h"
 
@@ -73,8 +74,8 @@ static int read_method(struct http_input *in, struct http_head *head)
 }
 
 /*
- * absolute-form, RFC 9112 section 3.2.2: its authority replaces Host, its path becomes the
- * target. A query without a path is refused: "/?query" would need a byte that is not there.
+ * absolute-form, RFC 9112 section 3.2.2: its authority replaces Host, its path and query become
+ * the target.
  */
 static int take_absolute(struct http_input *in, struct http_head *head)
 {
@@ -87,13 +88,30 @@ static int take_absolute(struct http_input *in, struct http_head *head)
 	stop = authority_stop(head->authority);
 	if (stop)
 		return http_refuse(in, 400, "bad_authority", stop);
-	if (path < end && *path == '?')
-		return http_refuse(in, 400, "bad_target", path);
 	if (path < end)
 		head->target = (struct slice){path, (size_t)(end - path)};
 	else /* RFC 9112 sections 3.2.1 and 3.2.4 */
 		head->target = head->method == HTTP_OPTIONS ? SLICE("*") : SLICE("/");
 	return 0;
+}
+
+/* RFC 9110 section 4.2.3: an empty path is "/". */
+void http_complete_target(struct http_head *head, char *text)
+{
+	struct slice host = head->authority;
+	char *slash;
+
+	if (head->target.len == 0 || head->target.ptr[0] != '?')
+		return;
+	slash = text + (host.ptr - text) - 1;
+	memmove(slash, host.ptr, host.len);
+	slash[host.len] = '/';
+	head->authority.ptr = slash;
+	head->target = (struct slice){slash + host.len, head->target.len + 1};
+	for (unsigned i = 0; i < head->n_headers; i++) {
+		if (head->headers[i].value.ptr == host.ptr)
+			head->headers[i].value = head->authority;
+	}
 }
 
 static int judge_target(struct http_input *in, struct http_head *head)
@@ -170,6 +188,30 @@ static int judge_expect(struct http_input *in, struct http_head *head)
 	return 0;
 }
 
+/*
+ * RFC 9110 section 7.6.2: OPTIONS alone need heed it, TRACE is refused. What is larger than our
+ * number goes on as the largest that is.
+ */
+static int judge_max_forwards(struct http_input *in, struct http_head *head,
+			      const struct http_fields *fields)
+{
+	const struct http_header *field = fields->first[HTTP_H_MAX_FORWARDS];
+	const char *end, *stop;
+
+	if (!field || head->method != HTTP_OPTIONS)
+		return 0;
+	if (fields->count[HTTP_H_MAX_FORWARDS] > 1)
+		return http_refuse(in, 400, "duplicate_max_forwards", http_second(head, field));
+	end = field->value.ptr + field->value.len;
+	stop = byte_run(field->value.ptr, end, BYTE_DIGIT);
+	if (field->value.len == 0 || stop < end)
+		return http_refuse(in, 400, "bad_max_forwards", stop);
+	head->counts_hops = true;
+	if (!parse_u64(field->value, &head->max_forwards))
+		head->max_forwards = UINT64_MAX;
+	return 0;
+}
+
 static int read_request_line(struct http_input *in, struct http_head *head)
 {
 	int err = read_empty_lines(in);
@@ -198,6 +240,8 @@ static int read_request(struct http_input *in, struct http_head *head)
 		err = judge_host(in, head, &fields);
 	if (err == 0)
 		err = judge_expect(in, head);
+	if (err == 0)
+		err = judge_max_forwards(in, head, &fields);
 	return err;
 }
 

@@ -27,6 +27,8 @@ void http_put_request_line(struct http_writer *w, const struct http_head *head)
 {
 	http_put(w, head->method_text);
 	http_put(w, SLICE(" "));
+	if (head->target.len > 0 && head->target.ptr[0] == '?') /* RFC 9110 section 4.2.3 */
+		http_put(w, SLICE("/"));
 	http_put(w, head->target);
 	http_put(w, SLICE(" HTTP/1.1\r\n"));
 }

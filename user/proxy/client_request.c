@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "net/socket.h"
+#include "proxy/error_reply.h"
 #include "proxy/forward.h"
 #include "proxy/greeting.h"
 #include "proxy/record.h"
@@ -182,6 +183,21 @@ static struct exchange *redirected(struct asked *asked, struct client_refusal *r
 	return refused(ret_refusal, asked->rule->spec->redirect.code, NULL);
 }
 
+/* RFC 9110 section 7.6.2: we are the last recipient. As with a redirect, a body is not waited for.
+ */
+static struct exchange *stopped_here(struct client *client, const struct http_head *head,
+				     struct client_refusal *ret_refusal)
+{
+	struct wire *out = channel_out(&client->channel);
+
+	if (!out || WIRE_ROOM - out->len < ERROR_REPLY_MAX)
+		return refused(ret_refusal, 500, "no_memory");
+	if (head->framing != HTTP_BODY_NONE)
+		client->keep_alive = false;
+	options_reply_write(!client->keep_alive, out);
+	return refused(ret_refusal, 200, NULL);
+}
+
 static struct exchange *prepared(struct asked *asked, uint32_t pool,
 				 struct client_refusal *ret_refusal)
 {
@@ -261,6 +277,8 @@ struct exchange *client_request_new(struct client *client, struct http_head *hea
 	client->timeouts = asked.service->spec->timeouts;
 	if (!client_method_allowed(head))
 		return refused(ret_refusal, 405, "method_not_allowed");
+	if (head->counts_hops && head->max_forwards == 0)
+		return stopped_here(client, head, ret_refusal);
 	route = route_find(asked.service->table, head);
 	if (route < 0)
 		return refused(ret_refusal, 404, "no_route");

@@ -36,3 +36,17 @@ void error_reply_write(const struct error_reply *reply, struct wire *out)
 	assert(!w.overflow && w.len <= ERROR_REPLY_MAX);
 	out->len += (uint32_t)w.len;
 }
+
+void options_reply_write(bool close, struct wire *out)
+{
+	struct http_writer w = {.ptr = out->data + out->len, .size = WIRE_ROOM - out->len};
+
+	http_put_status_line(&w, 200, slice_of(http_status_text(200)));
+	http_put_header(&w, SLICE("Allow"), allowed);
+	put_number_header(&w, SLICE("Content-Length"), 0);
+	if (close)
+		http_put_header(&w, SLICE("Connection"), SLICE("close"));
+	http_put(&w, SLICE("\r\n"));
+	assert(!w.overflow && w.len <= ERROR_REPLY_MAX);
+	out->len += (uint32_t)w.len;
+}

@@ -21,4 +21,7 @@ struct error_reply {
 /* Appends it to <out>, which has room for ERROR_REPLY_MAX. */
 void error_reply_write(const struct error_reply *reply, struct wire *out);
 
+/* The same for OPTIONS that may go no further: 200 and the methods there are. */
+void options_reply_write(bool close, struct wire *out);
+
 #endif

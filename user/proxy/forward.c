@@ -101,6 +101,20 @@ static void put_names(const struct forward_request *forward, struct http_writer 
 		http_put_header(w, SLICE("traceparent"), names->trace);
 }
 
+/* RFC 9110 section 7.6.2: one hop less for the next. */
+static void put_max_forwards(const struct header_edits *edits, struct http_head *head,
+			     struct http_writer *w)
+{
+	if (!head->counts_hops)
+		return;
+	withhold(head, HTTP_H_MAX_FORWARDS);
+	if (header_edits_take(edits, HTTP_H_MAX_FORWARDS))
+		return;
+	http_put(w, SLICE("Max-Forwards: "));
+	http_put_number(w, head->max_forwards - 1);
+	http_put(w, SLICE("\r\n"));
+}
+
 static int finish(struct http_writer *w, struct wire *out)
 {
 	http_put(w, SLICE("\r\n"));
@@ -128,6 +142,7 @@ int forward_request_put(const struct forward_request *forward, struct http_head 
 	header_edits_withhold(edits, head);
 	forwarded_put(forward->forwarded, forward->variables->proto, edits->taken, head, &w);
 	settle_trailer(head, head->framing);
+	put_max_forwards(edits, head, &w);
 	if (forward->cookie_name.len > 0)
 		cookie_put_others(head, forward->cookie_name, &w);
 	http_put_end_to_end(&w, head);

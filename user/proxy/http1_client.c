@@ -234,10 +234,12 @@ static bool parse(struct client *client)
 
 	if (n == 0)
 		return false;
-	if (n > 0)
-		begin_request(client, head, (size_t)n);
-	else
+	if (n < 0) {
 		refuse_bytes(client, &refusal);
+		return true;
+	}
+	http_complete_target(head, client->channel.in->data);
+	begin_request(client, head, (size_t)n);
 	return true;
 }
 

@@ -33,7 +33,7 @@ static const struct row rows[] = {
 	{REQUEST, "another scheme", "GET <ftp://a/ HTTP/1.1\r\n"},
 	{REQUEST, "a bad byte in an authority", "GET http://u<@a/ HTTP/1.1\r\n"},
 	{REQUEST, "a bad port in an authority", "GET http://a:8<x/ HTTP/1.1\r\n"},
-	{REQUEST, "a query behind an authority", "GET http://a<?x HTTP/1.1\r\n"},
+	{REQUEST, "a query without an authority", "GET http://<?x HTTP/1.1\r\n"},
 	{REQUEST, "a version in lower case", "GET / <http/1.1\r\n"},
 	{REQUEST, "another version", "GET / HTTP/<2.0\r\n"},
 	{REQUEST, "a byte behind the version", "GET / HTTP/1.1< \r\n"},

@@ -111,6 +111,8 @@ static void expect_requests(struct vector *vector)
 	for (size_t i = 0; (answer = nth(answers, i)) != NULL; i++) {
 		if (nth(backend, i))
 			expect_message(&vector->expected, nth(backend, i), false);
+		else if (json_integer_value(answer) < 400)
+			say(&vector->expected, "stops here", SLICE(""));
 		if (json_integer_value(answer) >= 400)
 			expect_refusal(&vector->expected, json_integer_value(answer));
 	}
@@ -157,6 +159,8 @@ static void see_fields(struct text *to, const struct vector *vector, const struc
 
 		if (header->id == HTTP_H_HOST && !vector->response)
 			continue;
+		if (header->id == HTTP_H_MAX_FORWARDS && head->counts_hops)
+			continue;
 		if (header->id == HTTP_H_TRAILER && head->framing != HTTP_BODY_CHUNKED)
 			continue;
 		http_put_end_to_end(&w, &one);
@@ -193,6 +197,9 @@ static void see_request(struct text *to, const struct http_head *head, const str
 	else
 		say(to, "field Host: {local}", SLICE(""));
 	see_fields(to, vector, head);
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)head->max_forwards - 1);
+	if (head->counts_hops)
+		say(to, "field Max-Forwards: ", slice_of(number));
 	if (head->expect_continue)
 		say(to, "field Expect: 100-continue", SLICE(""));
 	te = http_find(head, HTTP_H_TE);
@@ -222,6 +229,16 @@ static void end_message(struct reader *reader)
 	reader->state = OVER;
 }
 
+/* OPTIONS that the proxy answers by itself; it does not wait for a body. */
+static void stop_here(struct reader *reader, const struct http_head *head)
+{
+	say(&reader->seen, "stops here", SLICE(""));
+	if (head->framing == HTTP_BODY_NONE)
+		return;
+	say(&reader->seen, "close", SLICE(""));
+	reader->state = OVER;
+}
+
 static bool read_head(struct reader *reader, struct slice in)
 {
 	struct http_refusal refusal = {0};
@@ -236,6 +253,11 @@ static bool read_head(struct reader *reader, struct slice in)
 	}
 	if (n <= 0)
 		return false;
+	if (head.counts_hops && head.max_forwards == 0) {
+		reader->at += (size_t)n;
+		stop_here(reader, &head);
+		return true;
+	}
 	see_line(reader, &head);
 	if (reader->vector->response)
 		see_fields(&reader->seen, reader->vector, &head);

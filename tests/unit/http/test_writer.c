@@ -37,6 +37,42 @@ static void test_rewrites_request(void **state)
 	assert_written(&w, "GET /x HTTP/1.1\r\nhost: b:81\r\nAccept: */*\r\nVia: 1.0 v\r\n\r\n");
 }
 
+/* RFC 9110 section 4.2.3. */
+static void test_an_empty_path_is_written_as_a_slash(void **state)
+{
+	char in[] = "GET http://b:81?x=? HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n";
+	char memory[256];
+	struct http_writer w = {.ptr = memory, .size = sizeof(memory)};
+	struct http_refusal refusal;
+	struct http_head head;
+
+	(void)state;
+	assert_int_equal(http_parse_request(slice_of(in), &head, &refusal), strlen(in));
+	http_put_request_line(&w, &head);
+	assert_written(&w, "GET /?x=? HTTP/1.1\r\n");
+	http_complete_target(&head, in);
+	assert_true(slice_eq(head.target, SLICE("/?x=?")));
+	assert_true(slice_eq(head.authority, SLICE("b:81")));
+	w.len = 0;
+	http_put_request_line(&w, &head);
+	http_put_end_to_end(&w, &head);
+	assert_written(&w, "GET /?x=? HTTP/1.1\r\nHost: b:81\r\nX: 1\r\n");
+}
+
+static void test_a_whole_target_stays(void **state)
+{
+	char in[] = "GET http://b/?x HTTP/1.1\r\nHost: a\r\n\r\n", before[sizeof(in)];
+	struct http_refusal refusal;
+	struct http_head head;
+
+	(void)state;
+	memcpy(before, in, sizeof(in));
+	assert_int_equal(http_parse_request(slice_of(in), &head, &refusal), strlen(in));
+	http_complete_target(&head, in);
+	assert_memory_equal(in, before, sizeof(in));
+	assert_true(slice_eq(head.target, SLICE("/?x")));
+}
+
 static void test_what_is_written_parses_the_same(void **state)
 {
 	static const struct slice in =
@@ -161,6 +197,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		{"a request is rewritten for the next hop", test_rewrites_request, NULL, NULL,
 		 NULL},
+		{"an empty path is written as a slash", test_an_empty_path_is_written_as_a_slash,
+		 NULL, NULL, NULL},
+		{"a whole target stays as it is", test_a_whole_target_stays, NULL, NULL, NULL},
 		{"what is written parses the same", test_what_is_written_parses_the_same, NULL,
 		 NULL, NULL},
 		{"every line comes out in one form", test_every_line_comes_out_in_one_form, NULL,
