@@ -51,7 +51,7 @@ ANSWERS = {
                                       "protocol": "tcp", "state": "open", "idle_ms": 61000,
                                       "counted": True}]},
     ("DELETE", "/v1/flows"): {"count": 5},
-    ("POST", "/v1/pools/web/backends/web1/kill"): {"count": 4},
+    ("POST", "/v1/pools/web/backends/web1/kill"): {"count": 4, "flows": 3, "sessions": 1},
     ("POST", "/v1/audit"): {"flows": 17, "drift": 2, "settled": True, "backends": [
         {"pool": "web", "name": "web1", "address": "10.0.1.11:8080", "counted": 15, "open": 17,
          "drift": 2, "settled": True, "estimate": True}]},

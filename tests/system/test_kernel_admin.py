@@ -124,7 +124,8 @@ def test_flow_kill(lab, lbd, hook):
 def test_backend_kill(lab, lbd, hook):
     held = hold(lab, WEB, 6)
     check(f"{hook}: backend kill ends the backend's connections",
-          lbd.lbadm_json("backend", "kill", "web", "b2"), {"count": 2})
+          lbd.lbadm_json("backend", "kill", "web", "b2"),
+          {"count": 2, "flows": 2, "sessions": 0})
     clients = {f"{CLIENT}:{sock.getsockname()[1]}" for name, sock in held if name == "b2"}
     check(f"{hook}: the flow list says so",
           [(f["state"], f["counted"]) for f in lbd.get("/v1/flows?backend=b2&service=web")["flows"]

@@ -116,6 +116,23 @@ def test_kill(lab, lbd):
     check("nothing counts as open", drift, {"b1": 0, "b2": 0})
 
 
+def test_backend_kill(lab, lbd):
+    relays = hold(lab, RELAY, 4)
+    name = relays[0][0]
+    mine = [s for n, s in relays if n == name]
+    told = {"count": len(mine), "flows": 0, "sessions": len(mine)}
+    check("a rehearsed kill of a backend counts its connections",
+          lbd.lbadm_json("backend", "kill", "web", name, "--dry-run"), told)
+    check("and ends none", [ask(s) for _, s in relays], [n for n, _ in relays])
+    check("a kill of a backend ends them", lbd.lbadm_json("backend", "kill", "web", name), told)
+    ok("their clients see the end", all(map(closed, mine)))
+    check("those at others live", [ask(s) for n, s in relays if n != name],
+          [n for n, _ in relays if n != name])
+    check("none is left to kill", lbd.lbadm("backend", "kill", "web", name).stdout,
+          "connections ended: 0\n")
+    release(relays)
+
+
 def request_error(lab, text):
     with connect(lab, WEB) as sock:
         sock.sendall(text)
@@ -175,7 +192,7 @@ def test_mistakes(_lab, lbd):
 
 def test_sessions():
     with Lab() as lab, lab.lbd(services()) as lbd:
-        for test in (test_list, test_busy, test_kill, test_errors, test_mistakes):
+        for test in (test_list, test_busy, test_kill, test_backend_kill, test_errors, test_mistakes):
             test(lab, lbd)
 
 

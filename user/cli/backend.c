@@ -250,8 +250,8 @@ static const struct verb verbs[] = {
 	{"enable", "POOL BACKEND", 2, 2, wait_options, "let it have new connections", enable},
 	{"disable", "POOL BACKEND", 2, 2, wait_options, "no new connections, no checks", disable},
 	{"drain", "POOL BACKEND", 2, 2, wait_options, "no new connections, open ones stay", drain},
-	{"kill", "POOL BACKEND", 2, 2, remove_options, "end its connections of the kernel path",
-	 kill_flows},
+	{"kill", "POOL BACKEND", 2, 2, remove_options,
+	 "end its connections, in the kernel and in the proxy", kill_flows},
 	{"why", "POOL BACKEND", 2, 2, NULL, "why it is eligible or not", why},
 	{0},
 };

@@ -290,6 +290,23 @@ static enum act kill_or_rehearse(const struct control_request *request)
 	return api_is_dry(request) ? ACT_REHEARSE_KILL : ACT_KILL;
 }
 
+/* The flows of the kernel path are ended; now the connections of the proxy. */
+static void kill_sessions(const struct walk *walk, uint16_t id, struct control_reply *reply)
+{
+	uint64_t sessions = 0;
+
+	if (api_sessions_kill_backend(walk->lb, id, walk->act == ACT_REHEARSE_KILL, &sessions)) {
+		json_decref(reply->body);
+		reply->body = NULL;
+		control_fail(reply, 500, "out_of_memory", NULL, "out of memory");
+		return;
+	}
+	(void)json_object_update_new(reply->body, json_pack("{s:I,s:I,s:I}", "count",
+							    (json_int_t)(walk->count + sessions),
+							    "flows", (json_int_t)walk->count,
+							    "sessions", (json_int_t)sessions));
+}
+
 static void kill_of_backend(struct load_balancer *lb, const struct control_request *request,
 			    uint16_t id, struct control_reply *reply)
 {
@@ -299,6 +316,8 @@ static void kill_of_backend(struct load_balancer *lb, const struct control_reque
 		return;
 	flow_filter_add_id(&walk->filter, id);
 	walk_run(walk, reply);
+	if (!walk->error)
+		kill_sessions(walk, id, reply);
 	walk_free(walk);
 }
 
@@ -318,8 +337,8 @@ void api_flow_kill(void *ctx, const struct control_request *request, struct cont
 }
 
 /*
- * Each flow there is now is ended by itself. The backend's own LB_BACKEND_KILL would refuse its new
- * flows too, and it may be eligible.
+ * Each flow and each session there is now is ended by itself. The backend's own LB_BACKEND_KILL
+ * would refuse its new flows too, and it may be eligible.
  */
 void api_backend_kill(void *ctx, const struct control_request *request, struct control_reply *reply)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Connections of clients to the proxy path: looked at, counted, ended. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,6 +268,24 @@ static void look_around(struct look *look, struct control_reply *reply)
 		answer(look, reply);
 	else
 		reply->body = json_pack("{s:I}", "count", (json_int_t)look->count);
+}
+
+int api_sessions_kill_backend(struct load_balancer *lb, uint16_t backend, bool dry,
+			      uint64_t *ret_count)
+{
+	struct look *look = calloc(1, sizeof(*look));
+
+	if (!look)
+		return -ENOMEM;
+	look->lb = lb;
+	look->act = ACT_KILL;
+	look->dry = dry;
+	flow_filter_add_id(&look->filter, backend);
+	if (lb->proxy)
+		proxy_visit(lb->proxy, visit, look);
+	*ret_count = look->count;
+	free(look);
+	return 0;
 }
 
 static void run(struct load_balancer *lb, const struct control_request *request,
