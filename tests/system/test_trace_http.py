@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """lbadm trace http: what would become of a request, found by asking the router and the balancers,
 who must not notice. No BPF is touched."""
-from lab import PROXY, Lab, config, pool
-from tap import check, main, ok
-from traffic import request
+import socket
+
+from lab import NO_CHECK, PROXY, Lab, address_of, config, pool
+from tap import check, main, ok, wait_for
+from traffic import connect, request
 
 WEB, SECOND = f"{PROXY}:80", f"{PROXY}:81"
+MUTE = 9999  # of b1: takes requests and says nothing
 NAMED = "http://shop.example.com"
 
 
@@ -17,12 +20,15 @@ def services():
         "nobody": pool(["b1"], weights=[0]),
         "left": pool(["b1"]),
         "right": pool(["b2"]),
+        "tight": {"algorithm": "round-robin", "health": NO_CHECK, "queue": {"size": 1}, "backends": [
+            {"address": f"{address_of('b1')}:{MUTE}", "name": "b1", "max-connections": 1}]},
     }
     routes = [
         {"host": "shop.example.com", "path": "/api/", "method": ["GET", "POST"], "pool": "api",
          "headers": {"set": {"X-Client": "${client_ip}"}, "remove": ["X-Secret"]}},
         {"host": "turn.example.com", "pool": "api"},
         {"host": "few.example.com", "pool": "few"},
+        {"host": "tight.example.com", "pool": "tight"},
         {"host": "nobody.example.com", "pool": "nobody"},
         {"host": "both.example.com", "pools": [{"pool": "left", "weight": 1},
                                                {"pool": "right", "weight": 1}]},
@@ -119,6 +125,29 @@ def test_order(lab, lbd):
                   {request(lab, WEB, headers={"Host": host})[1].decode().strip()}, chosen)
 
 
+def test_full(lab, lbd):
+    url = "http://tight.example.com/"
+    with lab.socket("b1") as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address_of("b1"), MUTE))
+        listener.listen(4)
+        listener.settimeout(5)
+        for _ in range(3):
+            check("a backend with room for one", trace(lbd, url)["end"], "forwarded")
+        with connect(lab, WEB) as first:
+            first.sendall(b"GET / HTTP/1.1\r\nHost: tight.example.com\r\n\r\n")
+            server, _ = listener.accept()
+            answer = trace(lbd, url)
+            check("when it has that one, the next would be queued",
+                  [answer["end"], answer["backend"], answer["candidates"][0]["why"]],
+                  ["queued", None, "full: max-connections is 1"])
+            with connect(lab, WEB) as second:
+                second.sendall(b"GET / HTTP/1.1\r\nHost: tight.example.com\r\n\r\n")
+                ok("with the queue full, it would be refused", wait_for(
+                    lambda: trace(lbd, url).get("reason") == "queue_full"), trace(lbd, url))
+            server.close()
+
+
 def test_mistakes(_lab, lbd):
     for name, args, code, says in (
             ("no client", ("trace", "http", "GET", NAMED), 2, "--from is needed"),
@@ -148,7 +177,7 @@ def test_mistakes(_lab, lbd):
 
 def test_trace_http():
     with Lab() as lab, lab.lbd(services()) as lbd:
-        for test in (test_ways, test_heads, test_order, test_mistakes):
+        for test in (test_ways, test_heads, test_order, test_full, test_mistakes):
             test(lab, lbd)
 
 
