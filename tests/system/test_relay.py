@@ -323,6 +323,8 @@ def test_names(lab, lbd, _backend):
         check("what is not TLS has no route here", end_of(client), "reset")
     with connect(lab, NAMED) as client:
         client.sendall(b"\x16\x03\x01\x02\x00\x01")
+        ok("the list of sessions says what it waits for", wait_for(
+            lambda: "peeking" in [x["state"] for x in lbd.get("/v1/sessions")["sessions"]], 0.4))
         check("a ClientHello that does not end is waited for with a limit", end_of(client),
               "reset")
     ok("the log says so", lbd.wait_log("client_header_timeout"))

@@ -20,8 +20,9 @@ def services():
         "nobody": pool(["b1"], weights=[0]),
         "left": pool(["b1"]),
         "right": pool(["b2"]),
-        "tight": {"algorithm": "round-robin", "health": NO_CHECK, "queue": {"size": 1}, "backends": [
-            {"address": f"{address_of('b1')}:{MUTE}", "name": "b1", "max-connections": 1}]},
+        "tight": {"algorithm": "round-robin", "health": NO_CHECK, "queue": {"size": 1},
+                  "backends": [{"address": f"{address_of('b1')}:{MUTE}", "name": "b1",
+                                "max-connections": 1}]},
     }
     routes = [
         {"host": "shop.example.com", "path": "/api/", "method": ["GET", "POST"], "pool": "api",
