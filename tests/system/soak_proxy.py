@@ -28,8 +28,9 @@ def test_kills():
 
 
 def test_kills_with_limits():
-    """Dead backends have room all the time, those that live have a queue."""
-    limits = {"algorithm": "least-connections", "max-connections": 4}
+    """Dead backends have room all the time, those that live have a queue: while a request waits
+    there, the one that is alive becomes another."""
+    limits = {"algorithm": "least-connections", "max-connections": 4, "retries": {"attempts": 8}}
     with Loopback() as lab, load.Servers(lab) as servers, \
             lab.lbd(load.configuration(**limits)) as lbd:
         load.kills(lab, lbd, servers, 20)

@@ -130,11 +130,32 @@ static struct admission_ask ask_of(const struct exchange *x, const struct snapsh
 		.pool = pool, .key = &x->key, .tried = x->tried, .n_tried = x->n_tried};
 }
 
+static bool was_tried(const struct exchange *x, uint16_t id)
+{
+	for (uint32_t i = 0; i < x->n_tried; i++)
+		if (x->tried[i] == id)
+			return true;
+	return false;
+}
+
+/* All have failed this request: but for the last, they have their turns again, so that it comes
+ * round to one that has recovered meanwhile instead of trying the emptiest, the dead, for ever. */
+static void start_over(struct exchange *x, const struct snapshot_pool *pool)
+{
+	const struct view *view = pool->balancer->view;
+
+	for (uint32_t i = 0; i < view->count; i++)
+		if (!was_tried(x, view->members[i].id))
+			return;
+	x->tried[0] = x->tried[x->n_tried - 1];
+	x->n_tried = 1;
+}
+
 /* Inside the gate of *ret_member; the backend that a queue gave may be gone by now. */
 static enum admission_result enter(struct exchange *x, const struct snapshot_pool *pool,
 				   const struct view_member **ret_member)
 {
-	struct admission_ask ask = ask_of(x, pool);
+	struct admission_ask ask;
 	struct sticky_ask sticky = {.token = x->sticky,
 				    .now_ms = loop_now_ms(x->worker->loop),
 				    .drain_ms = x->timeouts.drain};
@@ -150,6 +171,9 @@ static enum admission_result enter(struct exchange *x, const struct snapshot_poo
 	}
 	if (!pool)
 		return ADMISSION_NONE;
+	if (x->n_tried > 0)
+		start_over(x, pool);
+	ask = ask_of(x, pool);
 	if (x->sticky && x->n_tried == 0)
 		ask.preferred = sticky_member(pool, &sticky);
 	return admission_enter(x->worker->shared->admission, &ask, ret_member);
