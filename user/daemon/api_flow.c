@@ -301,10 +301,10 @@ static void kill_sessions(const struct walk *walk, uint16_t id, struct control_r
 		control_fail(reply, 500, "out_of_memory", NULL, "out of memory");
 		return;
 	}
-	(void)json_object_update_new(reply->body, json_pack("{s:I,s:I,s:I}", "count",
-							    (json_int_t)(walk->count + sessions),
-							    "flows", (json_int_t)walk->count,
-							    "sessions", (json_int_t)sessions));
+	(void)json_object_set_new(reply->body, "flows", json_integer((json_int_t)walk->count));
+	(void)json_object_set_new(reply->body, "sessions", json_integer((json_int_t)sessions));
+	sessions += walk->count;
+	(void)json_object_set_new(reply->body, "count", json_integer((json_int_t)sessions));
 }
 
 static void kill_of_backend(struct load_balancer *lb, const struct control_request *request,
