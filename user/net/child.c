@@ -39,8 +39,10 @@ static int set_signals(posix_spawnattr_t *attr)
 	return err;
 }
 
-static int spawn(pid_t *pid, char *const *argv, char *const *env, int fd)
+/* Its pid, or -errno. */
+static pid_t spawn(char *const *argv, char *const *env, int fd)
 {
+	pid_t pid = -1;
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	int err = posix_spawn_file_actions_init(&actions);
@@ -56,10 +58,10 @@ static int spawn(pid_t *pid, char *const *argv, char *const *env, int fd)
 	if (!err) /* takes close-on-exec away, also where both are the same */
 		err = posix_spawn_file_actions_adddup2(&actions, fd, CHILD_FD);
 	if (!err)
-		err = posix_spawnp(pid, argv[0], &actions, &attr, argv, env);
+		err = posix_spawnp(&pid, argv[0], &actions, &attr, argv, env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
-	return -err;
+	return err ? -err : pid;
 }
 
 static void reap(pid_t pid)
@@ -71,12 +73,11 @@ static void reap(pid_t pid)
 
 int child_start(struct child *child, struct loop *loop, char *const *argv, char *const *env, int fd)
 {
-	pid_t pid;
-	int err = spawn(&pid, argv, env, fd);
-	int pidfd;
+	pid_t pid = spawn(argv, env, fd);
+	int pidfd, err;
 
-	if (err)
-		return err;
+	if (pid < 0)
+		return pid;
 	pidfd = pidfd_open(pid, PIDFD_NONBLOCK);
 	err = pidfd < 0 ? -errno : loop_add(loop, &child->source, pidfd, on_ready);
 	if (err) {

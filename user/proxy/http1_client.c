@@ -338,6 +338,7 @@ static int put_noted(struct client *client, struct forward_response *forward,
 	forward->notes = wire_slice(x->reply);
 	forward->backend = &backend;
 	err = forward_response_put(forward, head, out);
+	forward->backend = NULL;
 	buffer_give(&x->worker->buffers, x->reply);
 	x->reply = NULL;
 	return err;

@@ -70,10 +70,9 @@ void last_error_note(struct worker *worker, const struct noted_error *noted)
 
 void last_errors_fini(struct worker *worker)
 {
-	struct list *node;
-
 	if (!worker->errors.next) /* it has never started */
 		return;
-	while ((node = list_pop(&worker->errors)) != NULL)
+	list_for_each_safe (node, &worker->errors)
 		free(container_of(node, struct last_error, node));
+	list_init(&worker->errors);
 }
