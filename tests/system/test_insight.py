@@ -236,7 +236,7 @@ def check_trace(lab, lbd, hook, port):
           [(c["eligible"], c["chosen"]) for c in answer["candidates"] if c["name"] == "b2"],
           [(False, False)])
     for args, words in ((["tcp", "10.0.0.2", f"{VIP}:80"], "source"),
-                        (["sctp", "10.0.0.2:1", f"{VIP}:80"], "tcp or udp"),
+                        (["sctp", "10.0.0.2:1", f"{VIP}:80"], "tcp, udp or http"),
                         (["tcp", "10.0.0.2:1", f"[{VIP6}]:80"], "IP version"),
                         (["tcp", "10.0.0.2:1", f"{VIP}:80", "--flags", "sin"], "syn"),
                         (["tcp", "10.0.0.2:1", f"{VIP}:80", "--in", "nope"], "not attached")):
