@@ -108,17 +108,23 @@ class Requests:
                         for other in (HAPROXY, NGINX)])
 
 
+def rotated(contestants, run):
+    """Nobody always comes behind the same one, with what that leaves to be written to a disk."""
+    at = run % len(contestants)
+    return contestants[at:] + contestants[:at]
+
+
 def requests(lab, plain, logged):
     tables = {load: Requests(load) for load in LOADS}
     with_logs = Requests("64 connections", ", with access logs")
-    for _ in range(RUNS):
+    for run in range(RUNS):
         for load, (connections, more) in LOADS.items():
-            for each in plain:
+            for each in rotated(plain, run):
                 # A relay keeps its clients' connections: with one for each request it measures
                 # its backends.
                 if not (more and each.name in (BARE, RELAY, HAPROXY_TCP)):
                     tables[load].add(each.name, Turn(lab, each, connections, more=more))
-        for each in logged:
+        for each in rotated(logged, run):
             with_logs.add(each.name, Turn(lab, each, 64))
     for each in [*tables.values(), with_logs]:
         each.show()
@@ -128,9 +134,9 @@ def bodies(lab, plain):
     """The bare relay takes no part: it drops who does not read at once."""
     tables = {name: Table(f"bodies of {name}: CPU of the proxy's process per GB", "s", digits=3)
               for name in BODIES}
-    for _ in range(RUNS):
+    for run in range(RUNS):
         for name, (connections, path, size) in BODIES.items():
-            for each in plain:
+            for each in rotated(plain, run):
                 if each.name == BARE:
                     continue
                 turn = Turn(lab, each, connections, path)
