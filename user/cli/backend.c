@@ -198,23 +198,17 @@ static enum cli_exit kill_flows(const struct call *call)
 	return request_count(call, "POST", path, "connections ended:");
 }
 
+static void print_why(const json_t *answer)
+{
+	print_lines(json_object_get(answer, "lines"), "");
+}
+
 static enum cli_exit why(const struct call *call)
 {
 	struct buffer path = path_of_backend(call->args[0], call->args[1]);
-	json_t *answer = NULL;
-	enum cli_exit r;
 
 	path_segment(&path, "why");
-	r = api_call(call, "GET", path.ptr, NULL, &answer);
-	buffer_fini(&path);
-	if (r != CLI_DONE)
-		return r;
-	if (call->json)
-		print_json(answer);
-	else
-		print_lines(json_object_get(answer, "lines"), "");
-	json_decref(answer);
-	return CLI_DONE;
+	return request_print(call, path, print_why);
 }
 
 static const struct option add_options[] = {

@@ -47,8 +47,9 @@ static void print_error(const json_t *error)
 	buffer_fini(&age);
 }
 
-static void print_errors(const json_t *list)
+static void print_errors(const json_t *answer)
 {
+	const json_t *list = json_object_get(answer, "errors");
 	const json_t *error;
 	size_t i;
 
@@ -61,21 +62,10 @@ static void print_errors(const json_t *list)
 static enum cli_exit errors(const struct call *call)
 {
 	struct buffer path = path_of("errors", NULL);
-	json_t *answer = NULL;
-	enum cli_exit r;
 
 	if (call->n_args > 0)
 		path_query(&path, "service", call->args[0]);
-	r = api_call(call, "GET", path.ptr, NULL, &answer);
-	buffer_fini(&path);
-	if (r != CLI_DONE)
-		return r;
-	if (call->json)
-		print_json(answer);
-	else
-		print_errors(json_object_get(answer, "errors"));
-	json_decref(answer);
-	return CLI_DONE;
+	return request_print(call, path, print_errors);
 }
 
 static const struct verb verbs[] = {

@@ -45,6 +45,23 @@ enum cli_exit request_list(const struct call *call, struct buffer path, const ch
 	return CLI_DONE;
 }
 
+enum cli_exit request_print(const struct call *call, struct buffer path,
+			    void (*print)(const json_t *answer))
+{
+	json_t *answer = NULL;
+	enum cli_exit r = api_call(call, "GET", path.ptr, NULL, &answer);
+
+	buffer_fini(&path);
+	if (r != CLI_DONE)
+		return r;
+	if (call->json)
+		print_json(answer);
+	else
+		print(answer);
+	json_decref(answer);
+	return CLI_DONE;
+}
+
 enum cli_exit request_show(const struct call *call, struct buffer path, const char *except)
 {
 	json_t *answer = NULL;

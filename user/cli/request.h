@@ -18,6 +18,9 @@ struct buffer path_of_backend(const char *pool, const char *name);
 /* These take <path>. GET the list that is <key> in the answer, and print it. */
 enum cli_exit request_list(const struct call *call, struct buffer path, const char *key,
 			   const struct column *columns);
+/* GET one object and print it by <print>. */
+enum cli_exit request_print(const struct call *call, struct buffer path,
+			    void (*print)(const json_t *answer));
 /* GET one object and print it but for <except> (may be NULL). */
 enum cli_exit request_show(const struct call *call, struct buffer path, const char *except);
 /* Ask, and print the "count" of the answer, behind <done> if that is not "". */

@@ -49,21 +49,10 @@ static void print_verdict(const json_t *verdict)
 static enum cli_exit why(const struct call *call)
 {
 	struct buffer path = path_of("verdicts", call->n_args ? call->args[0] : NULL);
-	json_t *answer = NULL;
-	enum cli_exit r;
 
 	if (call->n_args == 0)
 		return request_list(call, path, "verdicts", columns);
-	r = api_call(call, "GET", path.ptr, NULL, &answer);
-	buffer_fini(&path);
-	if (r != CLI_DONE)
-		return r;
-	if (call->json)
-		print_json(answer);
-	else
-		print_verdict(answer);
-	json_decref(answer);
-	return CLI_DONE;
+	return request_print(call, path, print_verdict);
 }
 
 static const struct verb verbs[] = {
