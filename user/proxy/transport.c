@@ -60,6 +60,16 @@ void transport_reset(struct transport *transport)
 	transport->source.fd = -1;
 }
 
+/* What errno says of a read; -EAGAIN: the next edge tells of more. */
+static ssize_t read_failed(struct transport *transport)
+{
+	int err = errno;
+
+	if (err == EAGAIN)
+		transport->source.ready &= ~(unsigned)LOOP_READ;
+	return -err;
+}
+
 /* A short read has emptied the socket; the next edge tells of more. But a FIN that came with the
  * same edge has none of its own, so after a hang-up the end has to be read. */
 ssize_t transport_read(struct transport *transport, void *data, size_t size)
@@ -69,13 +79,8 @@ ssize_t transport_read(struct transport *transport, void *data, size_t size)
 	do {
 		n = recv(transport->source.fd, data, size, 0);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0) {
-		int err = errno;
-
-		if (err == EAGAIN)
-			transport->source.ready &= ~(unsigned)LOOP_READ;
-		return -err;
-	}
+	if (n < 0)
+		return read_failed(transport);
 	if ((size_t)n < size && !transport_hung_up(transport))
 		transport->source.ready &= ~(unsigned)LOOP_READ;
 	return n;
@@ -88,11 +93,7 @@ ssize_t transport_peek(struct transport *transport, void *data, size_t size)
 	do {
 		n = recv(transport->source.fd, data, size, MSG_PEEK);
 	} while (n < 0 && errno == EINTR);
-	if (n >= 0)
-		return n;
-	if (errno == EAGAIN)
-		transport->source.ready &= ~(unsigned)LOOP_READ;
-	return -errno;
+	return n >= 0 ? n : read_failed(transport);
 }
 
 ssize_t transport_write(struct transport *transport, const void *data, size_t size)
@@ -124,11 +125,7 @@ ssize_t transport_splice_in(struct transport *transport, int pipe_fd, size_t siz
 		n = splice(transport->source.fd, NULL, pipe_fd, NULL, size,
 			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	} while (n < 0 && errno == EINTR);
-	if (n >= 0)
-		return n;
-	if (errno == EAGAIN)
-		transport->source.ready &= ~(unsigned)LOOP_READ;
-	return -errno;
+	return n >= 0 ? n : read_failed(transport);
 }
 
 /* Raises SIGPIPE where write() would, with no flag against it: it is ignored (net/signal.h). */
