@@ -4,6 +4,7 @@
 services too), and routes by TLS server name. No BPF is touched."""
 import hashlib
 import os
+import select
 import socket
 import ssl
 import struct
@@ -18,8 +19,8 @@ RAW = 7000  # of b1: a listener of this process, byte for byte
 NGINX = 7100  # of b2: nginx that wants PROXY headers
 TLS = 7443  # of b1 and b2: openssl s_server
 NOBODY = 9  # where nothing listens
-(PLAIN, SEND_V1, SEND_V2, ACCEPT, BOTH, HTTP_V1, HTTP_V2, IDLE, EMPTY, RETRY, NAMED, REFUSED) = (
-    f"{PROXY}:{port}" for port in range(9001, 9013))
+(PLAIN, SEND_V1, SEND_V2, ACCEPT, BOTH, HTTP_V1, HTTP_V2, IDLE, EMPTY, RETRY, NAMED, REFUSED,
+ ONCE, NO_CAUSE, ROUND) = (f"{PROXY}:{port}" for port in range(9001, 9016))
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 BULK = 8 << 20
 PATIENCE_S = 30  # the first bytes through a new lab are slow on a loaded machine
@@ -52,6 +53,13 @@ def plain_pool(names, port):
     return {"algorithm": "round-robin", "health": NO_CHECK, "backends": backends(names, port)}
 
 
+def half_pool(**more):
+    """A backend that refuses and one that serves."""
+    return {"algorithm": "round-robin", "health": NO_CHECK, **more, "backends": [
+        {"address": f"{address_of('b2')}:{NOBODY}", "name": "gone"},
+        {"address": f"{address_of('b1')}:{RAW}", "name": "here"}]}
+
+
 def settings():
     pools = {
         "raw": plain_pool(["b1"], RAW),
@@ -62,9 +70,10 @@ def settings():
         "a": plain_pool(["b1"], TLS),
         "b": plain_pool(["b2"], TLS),
     }
-    pools["half"] = {"algorithm": "round-robin", "health": NO_CHECK, "backends": [
-        {"address": f"{address_of('b2')}:{NOBODY}", "name": "gone"},
-        {"address": f"{address_of('b1')}:{RAW}", "name": "here"}]}
+    pools["half"] = half_pool()
+    pools["once"] = half_pool(retries={"attempts": 0})
+    pools["no-cause"] = half_pool(retries={"attempts": 5, "on": ["closed", "503"]})
+    pools["round"] = plain_pool(["b2", "b3"], NOBODY) | {"retries": {"attempts": 5}}
     named = relay(NAMED, "a", timeouts={"client-header": "500ms"})
     del named["pool"]
     named["routes"] = [{"host": "a.example.com", "pool": "a"},
@@ -82,6 +91,9 @@ def settings():
         "empty": relay(EMPTY, "nobody"),
         "retry": relay(RETRY, "half"),
         "refused": relay(REFUSED, "refused"),
+        "once": relay(ONCE, "once"),
+        "no-cause": relay(NO_CAUSE, "no-cause"),
+        "round": relay(ROUND, "round"),
         "named": named,
     }, workers=1)
 
@@ -232,6 +244,35 @@ def test_ends(lab, lbd, backend):
         lambda: lbd.backends("raw")["b1"]["open"] == 0), lbd.backends("raw"))
 
 
+def failures(lbd, pool):
+    return {name: row["failed"] for name, row in lbd.backends(pool).items()}
+
+
+def ends_or_serves(lab, backend, address):
+    """What comes first of a new connection: its end, or itself at the backend."""
+    try:
+        with connect(lab, address, timeout=PATIENCE_S) as client:
+            ready, _, _ = select.select([client, backend.listener], [], [], PATIENCE_S)
+            if client in ready:
+                return end_of(client)
+            backend.accept().close()
+            return "served"
+    except ConnectionResetError:
+        return "reset"
+
+
+def test_retries(lab, lbd, backend):
+    for address, pool, name in (
+            (ONCE, "once", "without attempts a refused connection is the client's end"),
+            (NO_CAUSE, "no-cause", "so it is in a pool that does not retry connects")):
+        got = [ends_or_serves(lab, backend, address) for _ in range(4)]
+        check(name, sorted(got), ["reset", "reset", "served", "served"])
+        check("and each is counted once", failures(lbd, pool), {"gone": 2, "here": 0})
+    check("when all refuse the client is reset", end_at(lab, ROUND), "reset")
+    check("after one try and as many again as the pool says, each backend in turn",
+          sorted(failures(lbd, "round").values()), [3, 3])
+
+
 def addresses(sock):
     """(source, destination) as the client's socket has them."""
     return sock.getsockname(), sock.getpeername()
@@ -356,8 +397,8 @@ def test_relay():
         start_servers(lab)
         backend = Backend(lab)
         with lab.lbd(settings()) as lbd:
-            for test in (test_bulk, test_half_close, test_ends, test_send, test_accept, test_http,
-                         test_names):
+            for test in (test_bulk, test_half_close, test_ends, test_retries, test_send, test_accept,
+                         test_http, test_names):
                 try:
                     test(lab, lbd, backend)
                 except Exception as error:

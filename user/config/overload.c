@@ -6,7 +6,6 @@
 #include "config/objects.h"
 
 #define HOUR_MS	     3600000
-#define MAX_ATTEMPTS 10
 #define MAX_FAILURES 1000
 
 void pool_overload_defaults(struct pool_spec *pool)
@@ -57,7 +56,7 @@ static void read_causes(struct build *build, const struct place *place, void *ou
 }
 
 static const struct key retry_keys[] = {
-	{"attempts", KEY_NUMBER, offsetof(struct retry_spec, attempts), 0, MAX_ATTEMPTS, NULL,
+	{"attempts", KEY_NUMBER, offsetof(struct retry_spec, attempts), 0, POOL_MAX_RETRIES, NULL,
 	 NULL},
 	{"on", KEY_OBJECT, offsetof(struct retry_spec, on), 0, 0, NULL, read_causes},
 };

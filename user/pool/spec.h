@@ -20,6 +20,7 @@
 #define POOL_MAX_CONNECTIONS   1000000
 #define POOL_MAX_QUEUE	       1000000
 #define POOL_MAX_SLOW_START_MS 3600000
+#define POOL_MAX_RETRIES       10
 
 enum admin_state {
 	ADMIN_ENABLED,

@@ -26,7 +26,7 @@
 struct admission;
 struct worker;
 
-#define ADMISSION_TRIED 11 /* that are remembered of who waits */
+#define ADMISSION_TRIED (1 + POOL_MAX_RETRIES) /* that are remembered of who waits */
 
 /* Who asks. */
 struct admission_ask {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "proxy/attempt.h"
 
-#include <errno.h>
-
 #include "base/log.h"
 #include "proxy/admission.h"
 #include "proxy/http1_client.h"
@@ -21,10 +19,8 @@ void attempt_init(struct exchange *x)
 {
 	const struct snapshot_pool *pool = find_pool(x);
 
-	if (!pool)
-		return;
-	x->retries = (uint8_t)pool->spec->retries.attempts;
-	x->retry_on = (uint8_t)pool->spec->retries.on;
+	if (pool)
+		retries_init(&x->retries, pool->spec);
 }
 
 /* The name outlives the snapshot in the log only, so it is copied; the row outlives everything. */
@@ -101,55 +97,7 @@ static bool upstream_for(struct exchange *x, const struct view_member *member, i
 	return true;
 }
 
-static const char *connect_word(int err)
-{
-	switch (err) {
-	case -ECONNREFUSED:
-		return "connect_refused";
-	case -ETIMEDOUT:
-		return "connect_timeout";
-	case -ENETUNREACH:
-	case -EHOSTUNREACH:
-		return "connect_unreachable";
-	default:
-		return "connect_failed";
-	}
-}
-
-static void remember_tried(struct exchange *x)
-{
-	if (x->n_tried < EXCHANGE_MAX_TRIES)
-		x->tried[x->n_tried++] = x->backend_id;
-}
-
 /* ---- Finding a backend --------------------------------------------------------------------- */
-
-static struct admission_ask ask_of(const struct exchange *x, const struct snapshot_pool *pool)
-{
-	return (struct admission_ask){
-		.pool = pool, .key = &x->key, .tried = x->tried, .n_tried = x->n_tried};
-}
-
-static bool was_tried(const struct exchange *x, uint16_t id)
-{
-	for (uint32_t i = 0; i < x->n_tried; i++)
-		if (x->tried[i] == id)
-			return true;
-	return false;
-}
-
-/* All have failed this request: but for the last, they have their turns again, so that it comes
- * round to one that has recovered meanwhile instead of trying the emptiest, the dead, for ever. */
-static void start_over(struct exchange *x, const struct snapshot_pool *pool)
-{
-	const struct view *view = pool->balancer->view;
-
-	for (uint32_t i = 0; i < view->count; i++)
-		if (!was_tried(x, view->members[i].id))
-			return;
-	x->tried[0] = x->tried[x->n_tried - 1];
-	x->n_tried = 1;
-}
 
 /* Inside the gate of *ret_member; the backend that a queue gave may be gone by now. */
 static enum admission_result enter(struct exchange *x, const struct snapshot_pool *pool,
@@ -171,10 +119,8 @@ static enum admission_result enter(struct exchange *x, const struct snapshot_poo
 	}
 	if (!pool)
 		return ADMISSION_NONE;
-	if (x->n_tried > 0)
-		start_over(x, pool);
-	ask = ask_of(x, pool);
-	if (x->sticky && x->n_tried == 0)
+	ask = retries_ask(&x->retries, pool, &x->key);
+	if (x->sticky && x->retries.n_tried == 0)
 		ask.preferred = sticky_member(pool, &sticky);
 	return admission_enter(x->worker->shared->admission, &ask, ret_member);
 }
@@ -182,7 +128,7 @@ static enum admission_result enter(struct exchange *x, const struct snapshot_poo
 static enum exchange_state queue_up(struct exchange *x, const struct snapshot_pool *pool,
 				    unsigned *ret_status)
 {
-	struct admission_ask ask = ask_of(x, pool);
+	struct admission_ask ask = retries_ask(&x->retries, pool, &x->key);
 
 	if (admission_wait(x->worker, &ask, x->waited, &x->waiter) < 0) {
 		x->why = "queue_full";
@@ -195,20 +141,13 @@ static enum exchange_state queue_up(struct exchange *x, const struct snapshot_po
 	return EXCHANGE_QUEUED;
 }
 
-static bool may_retry(const struct exchange *x, enum retry_on cause)
-{
-	return x->retries > 0 && x->retry_on & 1U << cause;
-}
-
-/* Counts <member> as tried if no connection could even be begun; false: the tries are used up. */
+/* No connection could even be begun. False: the tries are used up. */
 static bool try_again(struct exchange *x, int err)
 {
-	bool again = may_retry(x, RETRY_CONNECT);
+	bool again = retries_lost(&x->retries, x->backend_id, RETRY_CONNECT);
 
-	attempt_failed(x, connect_word(err));
-	remember_tried(x);
+	attempt_failed(x, retries_connect_word(err));
 	attempt_end(x, false);
-	x->retries -= again;
 	return again;
 }
 
@@ -231,9 +170,9 @@ enum exchange_state attempt_start(struct exchange *x, unsigned *ret_status)
 		if (upstream_for(x, member, &err))
 			return x->upstream->reused ? EXCHANGE_REQUESTING : EXCHANGE_CONNECTING;
 	} while (try_again(x, err));
-	if (x->n_tried == 0)
+	if (x->retries.n_tried == 0)
 		x->why = "no_backend";
-	*ret_status = x->n_tried == 0 ? 503 : x->timed_out ? 504 : 502;
+	*ret_status = x->retries.n_tried == 0 ? 503 : x->timed_out ? 504 : 502;
 	return EXCHANGE_ENDED;
 }
 
@@ -251,7 +190,8 @@ bool attempt_may_repeat(const struct exchange *x, enum retry_on cause)
 		return false;
 	if (upstream_sent(x->upstream) > 0 && !http_method_idempotent(x->method))
 		return false;
-	return upstream_has_request(x->upstream) && (is_stale(x, cause) || may_retry(x, cause));
+	return upstream_has_request(x->upstream) &&
+	       (is_stale(x, cause) || retries_allow(&x->retries, cause));
 }
 
 bool attempt_lost(struct exchange *x, enum retry_on cause, const char *why)
@@ -266,12 +206,10 @@ bool attempt_lost(struct exchange *x, enum retry_on cause, const char *why)
 	x->n_interim = 0;
 	if (!stale || !again)
 		attempt_failed(x, why);
-	if (stale) {
+	if (stale)
 		x->fresh = true;
-	} else {
-		remember_tried(x);
-		x->retries -= again;
-	}
+	else
+		(void)retries_lost(&x->retries, x->backend_id, cause);
 	attempt_end(x, false);
 	return again;
 }

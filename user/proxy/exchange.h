@@ -30,9 +30,9 @@
 
 #include "proxy/http1_upstream.h"
 #include "proxy/request_id.h"
+#include "proxy/retries.h"
 #include "proxy/session.h"
 
-#define EXCHANGE_MAX_TRIES   11 /* one, and ten retries, which is the most a pool may have */
 #define EXCHANGE_MAX_INTERIM 32 /* 1xx before one response */
 
 #define EXCHANGE_REQUEST_LEN 80
@@ -85,18 +85,15 @@ struct exchange {
 	char backend[POOL_NAME_LEN];
 	uint64_t token; /* of the backend, for cookies */
 	uint16_t backend_id;
-	uint16_t tried[EXCHANGE_MAX_TRIES];
 	uint16_t admitted; /* the backend that a queue has let it in to; 0: none */
-	uint32_t n_tried;
-	uint8_t retries;  /* left */
-	uint8_t retry_on; /* bits of enum retry_on */
-	bool waited;	  /* a queue has let it in once */
-	bool alone;	  /* the upstream's first bytes name this client: no other may use it */
-	bool fresh;	  /* no idle connection any more: one has failed */
-	bool timed_out;	  /* the last failure was a time-out: 504 */
-	bool deaf;	  /* the backend takes no more of the request */
-	bool looked;	  /* taken was filled in */
-	bool upgrade;	  /* the request asks for one */
+	struct retries retries;
+	bool waited;	/* a queue has let it in once */
+	bool alone;	/* the upstream's first bytes name this client: no other may use it */
+	bool fresh;	/* no idle connection any more: one has failed */
+	bool timed_out; /* the last failure was a time-out: 504 */
+	bool deaf;	/* the backend takes no more of the request */
+	bool looked;	/* taken was filled in */
+	bool upgrade;	/* the request asks for one */
 	uint32_t n_interim;
 	struct waiter *waiter; /* while it is queued */
 	const char *why;       /* the last failure, a constant word */

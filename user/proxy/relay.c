@@ -12,6 +12,7 @@
 #include "proxy/listener.h"
 #include "proxy/record.h"
 #include "proxy/reporter.h"
+#include "proxy/retries.h"
 #include "proxy/route.h"
 #include "proxy/sni.h"
 #include "proxy/tunnel.h"
@@ -53,8 +54,8 @@ struct relay {
 	struct lb_live *live;		  /* non-NULL: counted as open */
 	char name[POOL_NAME_LEN];
 	uint16_t id;
-	uint16_t tried[RELAY_MAX_TRIES];
-	uint32_t n_tried;
+	struct retries retries;
+	uint32_t n_asked;      /* backends, before one answered */
 	uint32_t pool;	       /* id */
 	bool led;	       /* the pool is known */
 	uint16_t admitted;     /* the backend that a queue has let it in to; 0: none */
@@ -121,7 +122,7 @@ static void note_end(const struct relay *relay, const char *why)
 		.connect_us = relay->times.connect,
 		.first_byte_us = ACCESS_NO_TIME,
 		.total_us = (int64_t)(loop_now_us(worker->loop) - relay->times.began),
-		.retries = relay->n_tried > 0 ? relay->n_tried - 1 : 0,
+		.retries = relay->n_asked > 0 ? relay->n_asked - 1 : 0,
 	};
 
 	record_connection(&relay->session, relay->log, relay->service, &entry);
@@ -191,9 +192,8 @@ static enum admission_result pick(struct relay *relay, const struct view_member 
 {
 	struct worker *worker = relay->session.worker;
 	const struct snapshot_pool *pool = find_pool(relay);
-	struct admission_ask ask = {
-		.pool = pool, .key = &relay->key, .tried = relay->tried, .n_tried = relay->n_tried};
 	uint16_t id = relay->admitted;
+	struct admission_ask ask;
 
 	relay->admitted = 0;
 	if (id) {
@@ -202,7 +202,10 @@ static enum admission_result pick(struct relay *relay, const struct view_member 
 			return ADMISSION_IN;
 		admission_leave(worker, relay->pool, id);
 	}
-	return pool ? admission_enter(worker->shared->admission, &ask, ret_member) : ADMISSION_NONE;
+	if (!pool)
+		return ADMISSION_NONE;
+	ask = retries_ask(&relay->retries, pool, &relay->key);
+	return admission_enter(worker->shared->admission, &ask, ret_member);
 }
 
 static void on_backend(struct source *source);
@@ -237,8 +240,7 @@ static void queue_up(struct relay *relay)
 {
 	struct worker *worker = relay->session.worker;
 	const struct snapshot_pool *pool = find_pool(relay);
-	struct admission_ask ask = {
-		.pool = pool, .key = &relay->key, .tried = relay->tried, .n_tried = relay->n_tried};
+	struct admission_ask ask = retries_ask(&relay->retries, pool, &relay->key);
 	uint32_t ms = relay->timeouts.queue;
 
 	relay->state = RELAY_QUEUED;
@@ -250,13 +252,43 @@ static void queue_up(struct relay *relay)
 	timer_start(worker->loop, &relay->timer, ms ? ms : pool->spec->queue.timeout_ms);
 }
 
-/* A backend whose connection is under way, or the end: nobody is left to try. */
-static void connect_next(struct relay *relay)
+/* Nobody is left to be asked. */
+static void give_up(struct relay *relay)
 {
 	struct worker *worker = relay->session.worker;
 
-	while (relay->n_tried < RELAY_MAX_TRIES) {
-		const struct view_member *member = NULL;
+	if (relay->n_asked == 0 && worker_may_log(worker))
+		log_warning("connection of service '%s' closed: no_backend",
+			    worker_service_name(worker, relay->session.service_id));
+	close_relay(relay, true, relay->n_asked == 0 ? "no_backend" : relay->why);
+}
+
+static void count_opened(struct relay *relay, const struct view_member *member)
+{
+	relay->live = member->live;
+	relay->id = member->id;
+	memcpy(relay->name, member->name, sizeof(relay->name));
+	live_add(&relay->live->proxy_opened, 1);
+	relay->n_asked++;
+	relay->asked_us = loop_now_us(relay->session.worker->loop);
+	relay->times.asking = (int64_t)(relay->asked_us - relay->times.began);
+}
+
+/* The backend is no use. True: another may be asked. */
+static bool try_again(struct relay *relay, const char *why)
+{
+	failed(relay, why);
+	end_backend(relay);
+	return retries_lost(&relay->retries, relay->id, RETRY_CONNECT);
+}
+
+/* A backend whose connection is under way, or the end: nobody is left to try. */
+static void connect_next(struct relay *relay)
+{
+	const struct view_member *member = NULL;
+	int err;
+
+	do {
 		enum admission_result result = pick(relay, &member);
 
 		if (result == ADMISSION_FULL) {
@@ -265,31 +297,23 @@ static void connect_next(struct relay *relay)
 		}
 		if (result == ADMISSION_NONE)
 			break;
-		relay->live = member->live;
-		relay->id = member->id;
-		memcpy(relay->name, member->name, sizeof(relay->name));
-		live_add(&relay->live->proxy_opened, 1);
-		relay->tried[relay->n_tried++] = member->id;
-		relay->asked_us = loop_now_us(worker->loop);
-		relay->times.asking = (int64_t)(relay->asked_us - relay->times.began);
-		if (open_backend(relay, &member->addr) == 0) {
-			timer_start(worker->loop, &relay->timer, relay->timeouts.connect);
+		count_opened(relay, member);
+		err = open_backend(relay, &member->addr);
+		if (err == 0) {
+			timer_start(relay->session.worker->loop, &relay->timer,
+				    relay->timeouts.connect);
 			return;
 		}
-		failed(relay, "connect_failed");
-		end_backend(relay);
-	}
-	if (relay->n_tried == 0 && worker_may_log(worker))
-		log_warning("connection of service '%s' closed: no_backend",
-			    worker_service_name(worker, relay->session.service_id));
-	close_relay(relay, true, relay->n_tried == 0 ? "no_backend" : relay->why);
+	} while (try_again(relay, retries_connect_word(err)));
+	give_up(relay);
 }
 
 static void connect_lost(struct relay *relay, const char *why)
 {
-	failed(relay, why);
-	end_backend(relay);
-	connect_next(relay);
+	if (try_again(relay, why))
+		connect_next(relay);
+	else
+		give_up(relay);
 }
 
 static void run(struct relay *relay)
@@ -328,6 +352,8 @@ static void lead(struct relay *relay, const char *name)
 	relay->led = true;
 	relay->pool = snapshot->pools[snapshot_route_pool(snapshot, service, (uint32_t)route)].id;
 	relay->state = RELAY_CONNECTING;
+	if (find_pool(relay))
+		retries_init(&relay->retries, find_pool(relay)->spec);
 	connect_next(relay);
 }
 
@@ -396,7 +422,7 @@ static void connected(struct relay *relay)
 	int err = socket_error(relay->backend.transport.source.fd);
 
 	if (err < 0 || !transport_writable(&relay->backend.transport)) {
-		connect_lost(relay, err == -ECONNREFUSED ? "connect_refused" : "connect_failed");
+		connect_lost(relay, retries_connect_word(err));
 		return;
 	}
 	relay->state = RELAY_OPEN;

@@ -4,13 +4,12 @@
  *
  * For: listeners of services with protocol tcp and path proxy. Owns: both channels.
  * May know: balancers, snapshots, tunnels. Must never know: HTTP messages.
+ * A backend that cannot be connected to is followed by others, as the pool's retries say.
  */
 #ifndef PROXY_RELAY_H
 #define PROXY_RELAY_H
 
 #include "proxy/session.h"
-
-#define RELAY_MAX_TRIES 3
 
 void relay_accept(const struct arrival *arrival);
 

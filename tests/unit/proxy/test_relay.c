@@ -111,6 +111,81 @@ static void a_refused_backend_is_skipped(void **state)
 	rig_free(rig);
 }
 
+struct retry_row {
+	const char *name;
+	uint32_t attempts;
+	uint32_t on;
+	uint32_t dead; /* before the one that lives */
+	bool alive;    /* there is one */
+	bool served;
+	uint64_t failed[RIG_MAX_ORIGINS];
+};
+
+static const struct retry_row retry_rows[] = {
+	{"each of the others is asked, once", 3, 1U << RETRY_CONNECT, 3, true, true, {1, 1, 1}},
+	{"no more are asked than the pool says", 2, 1U << RETRY_CONNECT, 3, true, false, {1, 1, 1}},
+	{"without attempts the first is the only one", 0, 1U << RETRY_CONNECT, 1, true, false, {1}},
+	{"a pool that does not retry connects", 3, 1U << RETRY_CLOSED, 1, true, false, {1}},
+	{"when all have failed they have another turn",
+	 3,
+	 1U << RETRY_CONNECT,
+	 2,
+	 false,
+	 false,
+	 {2, 2}},
+	{"the most that a pool may ask for",
+	 POOL_MAX_RETRIES,
+	 1U << RETRY_CONNECT,
+	 1,
+	 false,
+	 false,
+	 {1 + POOL_MAX_RETRIES}},
+};
+
+static struct rig *retry_rig(const struct retry_row *row)
+{
+	struct rig *rig = relay_rig(row->alive ? serve_echo : NULL);
+
+	rig->pool.retries = (struct retry_spec){.attempts = row->attempts, .on = row->on};
+	rig->n_origins = row->dead + row->alive;
+	rig->origins[row->dead] = rig->origins[0];
+	for (uint32_t i = 0; i < row->dead; i++)
+		close(rig_listen(&rig->origins[i]));
+	return rig;
+}
+
+static bool echoes(struct rig *rig)
+{
+	char text[256];
+	int fd = rig_connect(&rig->addr);
+	bool served;
+
+	rig_say(fd, "ping");
+	served = rig_read_until(fd, text, sizeof(text), "ping") == 4;
+	close(fd);
+	return served;
+}
+
+static void a_connect_is_tried_again_as_the_pool_says(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(retry_rows) / sizeof(*retry_rows); i++) {
+		const struct retry_row *row = &retry_rows[i];
+		struct rig *rig = retry_rig(row);
+
+		rig_begin(rig);
+		if (echoes(rig) != row->served)
+			fail_msg("%s: %s", row->name, row->served ? "not served" : "served");
+		for (uint32_t b = 0; b < RIG_MAX_ORIGINS; b++) {
+			if (rig_read(&rig->live[b].proxy_failed) != row->failed[b])
+				fail_msg("%s: backend %u failed %llu times, not %llu", row->name, b,
+					 (unsigned long long)rig->live[b].proxy_failed,
+					 (unsigned long long)row->failed[b]);
+		}
+		rig_free(rig);
+	}
+}
+
 static void an_idle_tunnel_is_ended(void **state)
 {
 	struct rig *rig = relay_rig(serve_echo);
@@ -135,6 +210,7 @@ int main(void)
 		cmocka_unit_test(the_relay_counts_its_connection_and_bytes),
 		cmocka_unit_test(without_an_eligible_backend_the_client_is_closed),
 		cmocka_unit_test(a_refused_backend_is_skipped),
+		cmocka_unit_test(a_connect_is_tried_again_as_the_pool_says),
 		cmocka_unit_test(an_idle_tunnel_is_ended),
 	};
 
