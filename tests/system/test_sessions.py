@@ -7,7 +7,7 @@ from lab import PROXY, Lab, config, pool
 from tap import check, main, ok, wait_for
 from traffic import ask, connect, hold, release
 
-WEB, RELAY, MUTE = (f"{PROXY}:{port}" for port in (80, 81, 82))
+WEB, RELAY, MUTE, BEHIND = (f"{PROXY}:{port}" for port in (80, 81, 82, 83))
 
 
 def services():
@@ -16,6 +16,8 @@ def services():
         "web": {"listen": WEB, "protocol": "http", "pool": "web"},
         "mute": {"listen": MUTE, "protocol": "http", "pool": "mute"},
         "relay": {"listen": RELAY, "protocol": "tcp", "path": "proxy", "pool": "web"},
+        "behind": {"listen": BEHIND, "protocol": "http", "pool": "web",
+                   "proxy-protocol": {"accept": "true"}},
     }, workers=2)
 
 
@@ -53,8 +55,9 @@ def test_list(lab, lbd):
     ok("its bytes are counted", row["bytes_in"] > 20 and row["bytes_out"] > 50, row)
     name, sock = relays[0]
     row = rows[client_of(sock)]
-    check("a relay is described", {k: row[k] for k in ("service", "protocol", "state", "backend")},
-          {"service": "relay", "protocol": "tcp", "state": "open", "backend": name})
+    check("a relay is described",
+          {k: row[k] for k in ("service", "protocol", "state", "backend", "pool")},
+          {"service": "relay", "protocol": "tcp", "state": "open", "backend": name, "pool": "web"})
     check("ids are different", len({r["id"] for r in rows.values()}), 8)
     ids = sorted(r["id"] for r in rows.values())
     first = lbd.get("/v1/sessions?limit=3")
@@ -71,6 +74,20 @@ def test_list(lab, lbd):
           sum(1 for n, _ in relays if n == name))
     release(web + relays)
     ok("they go from the list when they go", wait_for(lambda: not sessions(lbd)), sessions(lbd))
+
+
+def test_greeting(lab, lbd):
+    """A connection that has not said whom it is for: it has no protocol's session yet."""
+    with connect(lab, BEHIND) as sock:
+        sock.sendall(b"PROXY TCP4 ")
+        row = wait_for(lambda: next(iter(sessions(lbd)), None))
+        check("one whose PROXY header is under way is listed",
+              row and {k: row[k] for k in ("service", "client", "protocol", "state", "backend")},
+              {"service": "behind", "client": client_of(sock), "protocol": "http",
+               "state": "greeting", "backend": ""})
+        done = lbd.lbadm("session", "kill", "--service", "behind")
+        check("and can be ended", done.stdout, "connections ended: 1\n")
+        ok("its client sees the end", closed(sock))
 
 
 def test_busy(lab, lbd):
@@ -192,7 +209,8 @@ def test_mistakes(_lab, lbd):
 
 def test_sessions():
     with Lab() as lab, lab.lbd(services()) as lbd:
-        for test in (test_list, test_busy, test_kill, test_backend_kill, test_errors, test_mistakes):
+        for test in (test_list, test_greeting, test_busy, test_kill, test_backend_kill,
+                     test_errors, test_mistakes):
             test(lab, lbd)
 
 

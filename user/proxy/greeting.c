@@ -134,7 +134,23 @@ static void abort_greeting(struct session *session)
 	end(container_of(session, struct greeting, session));
 }
 
+static void describe(const struct session *session, struct session_info *ret_info)
+{
+	const struct snapshot *snapshot = worker_snapshot(session->worker);
+	const struct snapshot_service *service =
+		snapshot ? snapshot_find(snapshot, session->service_id) : NULL;
+	bool http = service && service->spec->protocol == PROTOCOL_HTTP;
+
+	*ret_info = (struct session_info){
+		.protocol = http ? "http" : "tcp",
+		.state = "greeting",
+		.backend = "",
+		.request = "",
+	};
+}
+
 static const struct session_ops greeting_ops = {
+	.describe = describe,
 	.retire = retire,
 	.abort = abort_greeting,
 };

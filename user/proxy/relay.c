@@ -491,6 +491,7 @@ static void describe(const struct session *session, struct session_info *ret_inf
 		.state = words[relay->state],
 		.backend = relay->live ? relay->name : "",
 		.backend_id = relay->live ? relay->id : 0,
+		.pool = relay->live ? relay->pool : 0,
 		.request = "",
 		.bytes_in = relay->client.received,
 		.bytes_out = relay->client.sent,

@@ -3,6 +3,9 @@
 
 #include <netinet/tcp.h>
 
+#include "proxy/session.h"
+#include "proxy/worker.h"
+
 #define V1   "PROXY TCP4 10.1.2.3 192.0.2.9 56789 443\r\n"
 #define SIGN "\r\n\r\n\0\r\nQUIT\n"
 #define V2   SIGN "\x21\x11\0\x0c\x0a\x01\x02\x03\xc0\x00\x02\x09\xdd\xd5\x01\xbb"
@@ -308,6 +311,50 @@ static void a_drain_does_not_wait_for_headers(void **state)
 	rig_free(rig);
 }
 
+struct seen_session {
+	unsigned n;
+	struct session_info info;
+};
+
+static void look(struct worker *worker, void *ctx)
+{
+	struct seen_session *seen = ctx;
+
+	list_for_each (node, &worker->sessions) {
+		const struct session *session = container_of(node, struct session, node);
+
+		session->ops->describe(session, &seen->info);
+		seen->n++;
+	}
+}
+
+static void a_connection_whose_header_has_not_come_is_described(void **state)
+{
+	static const struct {
+		enum service_protocol protocol;
+		const char *word;
+	} rows[] = {{PROTOCOL_HTTP, "http"}, {PROTOCOL_TCP, "tcp"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rig *rig = greeting_rig(rows[i].protocol, ACCEPT, serve_echo);
+		int fd = rig_connect(&rig->addr);
+		struct seen_session seen = {0};
+
+		rig_say(fd, "PROXY TCP4 10.");
+		for (uint64_t end = clock_ms() + RIG_WAIT_S * 1000ULL;
+		     seen.n == 0 && clock_ms() < end;)
+			proxy_visit(rig->proxy, look, &seen);
+		assert_int_equal(seen.n, 1);
+		assert_string_equal(seen.info.state, "greeting");
+		assert_string_equal(seen.info.protocol, rows[i].word);
+		assert_string_equal(seen.info.backend, "");
+		assert_string_equal(seen.info.request, "");
+		close(fd);
+		rig_free(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +369,7 @@ int main(void)
 		cmocka_unit_test(a_header_that_does_not_come_is_waited_for_with_a_limit),
 		cmocka_unit_test(half_a_header_and_the_end_is_refused_at_once),
 		cmocka_unit_test(a_drain_does_not_wait_for_headers),
+		cmocka_unit_test(a_connection_whose_header_has_not_come_is_described),
 	};
 
 	return cmocka_run_group_tests_name("greeting", tests, NULL, NULL);
