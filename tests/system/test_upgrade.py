@@ -4,9 +4,12 @@
 what cannot take over leaves the old one as it was."""
 import os
 import shutil
+import socket
+import threading
 import time
 
 from lab import FAST_CHECK, PROXY, VIP, Lab, config, pool
+from loopback import Loopback
 from successor import Wrk, busy, follow
 from tap import at_least, at_most, check, main, ok, wait_for
 from test_workers import close_seen
@@ -184,6 +187,59 @@ def test_replaced_file(lab, lbd):
             len(os.listdir(f"/proc/{lbd.process.pid}/fd")), 60)
 
 
+MANY = 200  # backends; with their histories more than one message to the new process holds
+
+
+class Shop:
+    """A server that opens and closes, on all of 127/8."""
+
+    def __init__(self):
+        self.listener = None
+
+    def open(self):
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("0.0.0.0", 9000))
+        self.listener.listen(4096)
+        threading.Thread(target=self.serve, args=(self.listener,), daemon=True).start()
+
+    @staticmethod
+    def serve(listener):
+        try:
+            while True:
+                listener.accept()[0].close()
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def test_histories():
+    """Much has happened to many backends before an upgrade."""
+    check_often = {"type": "tcp", "interval": "200ms", "timeout": "200ms", "rise": 1, "fall": 1,
+                   "backoff-max": "200ms", "jitter": 0}
+    rows = [{"address": f"127.1.0.{n}:9000", "name": f"b{n:03}"} for n in range(1, MANY + 1)]
+    many = {"algorithm": "round-robin", "health": check_often, "backends": rows}
+    names = [row["name"] for row in rows]
+    web = {"listen": "127.0.0.1:8080", "protocol": "tcp", "path": "proxy", "pool": "many"}
+    with Loopback() as lab, lab.lbd(config(None, {"many": many}, {"web": web})) as lbd:
+        shop = Shop()
+        for _ in range(10):
+            shop.open()
+            ok("all come up", lbd.wait_eligible("many", names))
+            shop.close()
+            ok("all go down", lbd.wait_eligible("many", []))
+        status, text = upgrade(lab, lbd)
+        check("an upgrade with long histories is done", (status, "serves now" in text), (0, True))
+        check("the new one knows who is down",
+              {b["health"] for b in lbd.backends("many").values()}, {"down"})
+        shop.open()
+        ok("and checks them all", lbd.wait_eligible("many", names))
+        shop.close()
+
+
 def test_proxy():
     with Lab("xdp") as lab, lab.lbd(services(None)) as lbd:
         for test in (test_load, test_sessions, test_health, test_failures, test_replaced_file):
@@ -223,4 +279,4 @@ def test_kernel():
 
 
 if __name__ == "__main__":
-    main(test_proxy, test_kernel)
+    main(test_proxy, test_kernel, test_histories)

@@ -29,7 +29,7 @@
 #include "net/passing.h"
 
 #define HANDOVER_VARIABLE "LBD_HANDOVER" /* set to the number of the channel's descriptor */
-#define HANDOVER_LIST	  256		 /* entries of a list in one message */
+#define HANDOVER_LIST	  256		 /* services whose counts are in one message */
 
 struct handover_message {
 	json_t *json;

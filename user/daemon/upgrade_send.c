@@ -7,11 +7,14 @@
 #include "daemon/generation.h"
 #include "daemon/handover.h"
 
+#define PART_BYTES (PASSING_MAX_BYTES / 2)
+
 /* A list that is sent in parts. */
 struct sending {
 	int channel;
 	const char *type;
 	json_t *list;
+	size_t bytes; /* of <list> */
 	int r;
 };
 
@@ -23,13 +26,18 @@ static void flush(struct sending *sending)
 			json_pack("{s:s,s:O}", "type", sending->type, "backends", sending->list),
 			NULL, 0);
 	(void)json_array_clear(sending->list);
+	sending->bytes = 0;
 }
 
+/* The size is counted, as backends to which much has happened take many times what others do. */
 static void add(struct sending *sending, json_t *entry)
 {
-	(void)json_array_append_new(sending->list, entry);
-	if (json_array_size(sending->list) == HANDOVER_LIST)
+	size_t bytes = json_dumpb(entry, NULL, 0, JSON_COMPACT) + 1;
+
+	if (sending->bytes + bytes > PART_BYTES)
 		flush(sending);
+	sending->bytes += bytes;
+	(void)json_array_append_new(sending->list, entry);
 }
 
 static int finish(struct sending *sending)
