@@ -398,17 +398,25 @@ int client_put_upgrade(struct client *client, struct http_head *head)
 	return 0;
 }
 
+/* Behind what we have read of a client that has closed its half. */
+static bool has_said_more(struct channel *channel)
+{
+	char byte;
+
+	return channel->in || transport_peek(&channel->transport, &byte, 1) > 0;
+}
+
 /* A FIN is what a client leaves that has given up, and what one sends that has asked all it wants.
  * Who asked for the connection to end, or for more, is taken to wait for the answer. */
-bool client_gone(const struct client *client)
+bool client_gone(struct client *client)
 {
-	const struct channel *channel = &client->channel;
+	struct channel *channel = &client->channel;
 
 	if (!transport_hung_up(&channel->transport))
 		return false;
 	if (transport_broken(&channel->transport))
 		return true;
-	return client->keep_alive && channel->reader.done && !channel->in;
+	return client->keep_alive && channel->reader.done && !has_said_more(channel);
 }
 
 void client_exchange_done(struct client *client)

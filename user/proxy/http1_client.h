@@ -59,7 +59,7 @@ int client_put_response(struct client *client, struct http_head *head, enum http
 int client_put_interim(struct client *client, struct http_head *head);
 int client_put_upgrade(struct client *client, struct http_head *head);
 /* The client has closed and waits for nothing. */
-bool client_gone(const struct client *client);
+bool client_gone(struct client *client);
 void client_count_bytes(struct client *client);
 
 /* The exchange has ended and is no more: answered, without a response, in the middle of one. <why>
