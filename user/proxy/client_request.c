@@ -141,9 +141,7 @@ static int redirect(struct asked *asked, struct wire *out)
 	struct wire *notes = NULL;
 	int err = 0;
 
-	if (asked->head->framing != HTTP_BODY_NONE)
-		client->keep_alive = false;
-	redirect.close = !client->keep_alive;
+	redirect.close = client_ends_after_answer(client);
 	if (asked->rule->response_edits.n > 0) {
 		notes = buffer_take(buffers);
 		err = notes ? reply_edit_note(&asked->rule->response_edits, &asked->variables,
@@ -185,16 +183,13 @@ static struct exchange *redirected(struct asked *asked, struct client_refusal *r
 
 /* RFC 9110 section 7.6.2: we are the last recipient. As with a redirect, a body is not waited for.
  */
-static struct exchange *stopped_here(struct client *client, const struct http_head *head,
-				     struct client_refusal *ret_refusal)
+static struct exchange *stopped_here(struct client *client, struct client_refusal *ret_refusal)
 {
 	struct wire *out = channel_out(&client->channel);
 
 	if (!out || WIRE_ROOM - out->len < ERROR_REPLY_MAX)
 		return refused(ret_refusal, 500, "no_memory");
-	if (head->framing != HTTP_BODY_NONE)
-		client->keep_alive = false;
-	options_reply_write(!client->keep_alive, out);
+	options_reply_write(client_ends_after_answer(client), out);
 	return refused(ret_refusal, 200, NULL);
 }
 
@@ -278,7 +273,7 @@ struct exchange *client_request_new(struct client *client, struct http_head *hea
 	if (!client_method_allowed(head))
 		return refused(ret_refusal, 405, "method_not_allowed");
 	if (head->counts_hops && head->max_forwards == 0)
-		return stopped_here(client, head, ret_refusal);
+		return stopped_here(client, ret_refusal);
 	route = route_find(asked.service->table, head);
 	if (route < 0)
 		return refused(ret_refusal, 404, "no_route");

@@ -126,13 +126,24 @@ static void begin_close(struct client *client)
 	close_softly(client);
 }
 
+/* Not while a body that nobody reads is still to come. That HTTP/1.0 may go on would have to be
+ * said, which is not worth it (RFC 9112 section 9.3). */
+bool client_ends_after_answer(struct client *client)
+{
+	const struct worker *worker = client->session.worker;
+
+	client->keep_alive = client->keep_alive && client->minor > 0 &&
+			     client->channel.reader.done && !client->retiring && !worker->draining;
+	return !client->keep_alive;
+}
+
 static void reply(struct client *client, unsigned status)
 {
 	struct channel *channel = &client->channel;
 	struct error_reply error = {
 		.status = status,
 		.head_only = client->head_only,
-		.close = !client->keep_alive,
+		.close = client_ends_after_answer(client),
 	};
 	struct wire *out = channel_out(channel);
 
@@ -191,6 +202,7 @@ static void begin_request(struct client *client, struct http_head *head, size_t 
 	client->head_only = head->method == HTTP_HEAD;
 	client->keep_alive = head->keep_alive && !client->retiring && !worker->draining;
 	client->record = record_begin(&client->session, &client->channel, head, client->began_us);
+	body_reader_begin(&client->channel.reader, head);
 	exchange = client_request_new(client, head, &refusal);
 	if (!exchange && !refusal.why) {
 		channel_consume(&client->channel, len);
@@ -204,7 +216,6 @@ static void begin_request(struct client *client, struct http_head *head, size_t 
 		refuse(client, refusal.status, refusal.why);
 		return;
 	}
-	body_reader_begin(&client->channel.reader, head);
 	channel_consume(&client->channel, len);
 	timer_stop(worker->loop, &client->timer);
 	client->exchange = exchange;
@@ -419,6 +430,16 @@ bool client_gone(struct client *client)
 	return client->keep_alive && channel->reader.done && !has_said_more(channel);
 }
 
+/* Without a request. Who was not told that the connection ends may have one on its way, and closing
+ * would reset it: it is awaited for a moment, and answered with "Connection: close". */
+static void await_request(struct client *client)
+{
+	bool ends = client->retiring || client->session.worker->draining;
+	uint32_t ms = client->timeouts.client_idle;
+
+	patience(client, ends && ms > CLIENT_RETIRE_MS ? CLIENT_RETIRE_MS : ms);
+}
+
 void client_exchange_done(struct client *client)
 {
 	struct channel *channel = &client->channel;
@@ -426,13 +447,13 @@ void client_exchange_done(struct client *client)
 	client->exchange = NULL;
 	client_count_bytes(client);
 	finish(client, "ok");
-	if (!client->keep_alive || client->retiring || client->session.worker->draining) {
+	if (!client->keep_alive) {
 		begin_close(client);
 		return;
 	}
 	enter(client, CLIENT_IDLE);
 	client->head_only = false;
-	patience(client, client->timeouts.client_idle);
+	await_request(client);
 	if (channel->in || transport_pending(&channel->transport))
 		loop_run_again(client->session.worker->loop, &channel->transport.source);
 }
@@ -440,8 +461,6 @@ void client_exchange_done(struct client *client)
 void client_exchange_refused(struct client *client, unsigned status, const char *why)
 {
 	client->exchange = NULL;
-	if (!client->channel.reader.done)
-		client->keep_alive = false;
 	reply(client, status);
 	finish(client, why);
 	if (client->state != CLIENT_CLOSED)
@@ -470,13 +489,9 @@ static void retire(struct session *session)
 {
 	struct client *client = container_of(session, struct client, session);
 
-	uint32_t ms = client->timeouts.client_idle;
-
 	client->retiring = true;
-	/* A request may be on its way, and closing now would reset it: it is awaited for a moment,
-	 * and answered with "Connection: close". */
 	if (client->state == CLIENT_IDLE)
-		patience(client, ms < CLIENT_RETIRE_MS ? ms : CLIENT_RETIRE_MS);
+		await_request(client);
 }
 
 static void abort_client(struct session *session)

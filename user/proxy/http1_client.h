@@ -51,6 +51,10 @@ struct client {
 
 void client_accept(const struct arrival *arrival);
 
+/* Before an answer that no backend has given: does the connection end after it? From then on
+ * that is settled. The reader has begun with the request's body. */
+bool client_ends_after_answer(struct client *client);
+
 /* ---- For exchanges ------------------------------------------------------------------------ */
 
 /* Heads, into the client's wire; -EMSGSIZE when one does not fit. */
