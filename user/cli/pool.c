@@ -88,6 +88,8 @@ static const struct option options[] = {
 	{"health-timeout", "D", OPTION_DURATION, "health.timeout", "of one check: 1s"},
 	{"rise", "N", OPTION_NUMBER, "health.rise", "successes until up"},
 	{"fall", "N", OPTION_NUMBER, "health.fall", "failures until down"},
+	{"on-down", "WORD", OPTION_TEXT, "on-down",
+	 "flows and sessions of a backend that goes down: keep or reset"},
 	{"table-size", "N", OPTION_NUMBER, "table-size",
 	 "slots of maglev and source-hash: 251..65521"},
 	DRY_RUN,

@@ -170,6 +170,7 @@ static const struct key pool_keys[] = {
 	{"backends", KEY_OBJECT, FIELD(pool), 0, 0, NULL, read_backends},
 	{"start", KEY_OBJECT, FIELD(pool.start_up), 0, 0, NULL, read_start},
 	{"when-all-down", KEY_WORD, FIELD(pool.when_all_down), 0, 0, &when_all_down_names, NULL},
+	{"on-down", KEY_WORD, FIELD(pool.on_down), 0, 0, &on_down_names, NULL},
 	{"slow-start", KEY_DURATION, FIELD(pool.slow_start_ms), 0, POOL_MAX_SLOW_START_MS, NULL,
 	 NULL},
 	{"queue", KEY_OBJECT, FIELD(pool.queue), 0, 0, NULL, read_queue},

@@ -83,10 +83,11 @@ json_t *api_pool_json(struct pool_entry *entry)
 
 	list_for_each (node, pool_all(entry->pool))
 		(void)json_array_append_new(backends, api_backend_json(entry, backend_of(node)));
-	json = json_pack("{s:s,s:s,s:o,s:s,s:s,s:i,s:o}", "name", spec->name, "algorithm",
+	json = json_pack("{s:s,s:s,s:o,s:s,s:s,s:s,s:i,s:o}", "name", spec->name, "algorithm",
 			 spec->algorithm, "health", health_json(&entry->health), "start",
 			 spec->start_up ? "up" : "check", "when_all_down",
-			 strtable_name(&when_all_down_names, (int)spec->when_all_down), "eligible",
+			 strtable_name(&when_all_down_names, (int)spec->when_all_down), "on_down",
+			 strtable_name(&on_down_names, (int)spec->on_down), "eligible",
 			 (int)pool_eligible(entry->pool)->count, "backends", backends);
 	add_overload(json, entry);
 	if (spec->table_size)

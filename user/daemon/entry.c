@@ -10,6 +10,7 @@
 #include "config/equal.h"
 #include "daemon/apply.h"
 #include "daemon/inherit.h"
+#include "daemon/on_down.h"
 #include "daemon/project.h"
 #include "daemon/refresh.h"
 #include "daemon/slow_start.h"
@@ -70,6 +71,8 @@ void entry_mark(struct backend_check *check, enum backend_health health, const c
 	/* One bit, written before anything is computed: failover does not wait for a table. */
 	if (lb->dataplane && lb->open && !backend_eligible(check->entry->pool, backend))
 		dataplane_set_eligible(lb->dataplane, backend->id, false);
+	if (backend->health == HEALTH_DOWN)
+		on_down_note(check);
 	log_info("backend '%s' of pool '%s' is %s: %s", backend->spec.name,
 		 pool_spec(check->entry->pool)->name,
 		 strtable_name(&backend_health_names, (int)backend->health), why);

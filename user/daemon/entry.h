@@ -38,6 +38,7 @@ struct backend_check {
 	struct health_check *check; /* NULL: type none, or disabled */
 	struct health_info last;    /* of the check that ended last */
 	struct passive passive;
+	bool fell; /* it went down, see on_down.h */
 };
 
 struct tombstone {

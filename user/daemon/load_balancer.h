@@ -59,7 +59,8 @@ struct load_balancer {
 	struct supervisor *supervisor;	 /* NULL: no memory for it */
 	json_t *past;			 /* counts of those that have ended */
 
-	bool open; /* services are open: every backend had a result, or start-timeout passed */
+	bool fallen; /* backends went down, see on_down.h */
+	bool open;   /* services are open: every backend had a result, or start-timeout passed */
 	bool stopping;
 	int exit_status;
 	struct timer opening;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/on_down.h"
 #include "daemon/passive.h"
 #include "daemon/project.h"
 #include "daemon/upgrade.h"
@@ -280,5 +281,6 @@ int refresh_now(struct load_balancer *lb, struct error *err)
 		r = write_kernel(lb, err);
 	if (lb->proxy && publish(lb) < 0)
 		r = error_set(err, -ENOMEM, "", "cannot publish to the workers: out of memory");
+	on_down_run(lb);
 	return r;
 }

@@ -14,6 +14,12 @@ static const char *const when_all_downs[] = {
 };
 const struct strtable when_all_down_names = STRTABLE(when_all_downs);
 
+static const char *const on_downs[] = {
+	[ON_DOWN_KEEP] = "keep",
+	[ON_DOWN_RESET] = "reset",
+};
+const struct strtable on_down_names = STRTABLE(on_downs);
+
 static const char *const retry_ons[] = {
 	[RETRY_CONNECT] = "connect", [RETRY_CLOSED] = "closed", [RETRY_TIMEOUT] = "timeout",
 	[RETRY_502] = "502",	     [RETRY_503] = "503",	[RETRY_504] = "504",

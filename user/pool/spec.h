@@ -32,6 +32,13 @@ extern const struct strtable admin_names;
 enum when_all_down { WHEN_ALL_DOWN_REJECT, WHEN_ALL_DOWN_ALL };
 extern const struct strtable when_all_down_names;
 
+/* What of a backend that goes down: flows of the kernel path, connections and requests. */
+enum on_down {
+	ON_DOWN_KEEP,  /* they end by themselves */
+	ON_DOWN_RESET, /* they are ended, so that clients come again */
+};
+extern const struct strtable on_down_names;
+
 /* What of an upstream may be tried again, see retry_spec. */
 enum retry_on {
 	RETRY_CONNECT, /* the connection was refused, timed out or unreachable */
@@ -73,6 +80,7 @@ struct pool_spec {
 	char algorithm[32]; /* a name that algorithm_exists() */
 	bool start_up;	    /* start: up; unknown health is eligible */
 	enum when_all_down when_all_down;
+	enum on_down on_down;	  /* default keep */
 	uint32_t table_size;	  /* slots of maglev and source-hash; 0: as many as are right */
 	uint32_t max_connections; /* of backends that say nothing themselves */
 	uint32_t slow_start_ms;	  /* until a backend that came up has its weight; 0: at once */

@@ -8,6 +8,7 @@
 #include "proxy/admission.h"
 #include "proxy/attempt.h"
 #include "proxy/http1_client.h"
+#include "proxy/patience.h"
 #include "proxy/record.h"
 #include "proxy/tunnel.h"
 
@@ -400,62 +401,11 @@ static enum flow step(struct exchange *x, uint64_t *progress)
 	}
 }
 
-static enum exchange_wait waits_for(const struct exchange *x)
-{
-	const struct channel *client = &x->client->channel;
-
-	switch (x->state) {
-	case EXCHANGE_QUEUED:
-		return WAIT_QUEUE;
-	case EXCHANGE_CONNECTING:
-		return WAIT_CONNECT;
-	case EXCHANGE_REQUESTING:
-		if (!client->reader.done && !x->deaf && channel_flushed(&x->upstream->channel))
-			return WAIT_CLIENT_BODY;
-		return WAIT_RESPONSE_HEAD;
-	case EXCHANGE_RESPONDING:
-		return channel_flushed(client) ? WAIT_RESPONSE_BODY : WAIT_CLIENT_READ;
-	case EXCHANGE_TUNNEL:
-		return WAIT_TUNNEL;
-	default:
-		return WAIT_NOTHING;
-	}
-}
-
-static uint32_t patience_ms(const struct timeouts_spec *timeouts, enum exchange_wait wait)
-{
-	switch (wait) {
-	case WAIT_QUEUE:
-		return timeouts->queue;
-	case WAIT_CONNECT:
-		return timeouts->connect;
-	case WAIT_CLIENT_BODY:
-	case WAIT_CLIENT_READ:
-		return timeouts->client_body;
-	case WAIT_RESPONSE_HEAD:
-		return timeouts->response_header;
-	case WAIT_RESPONSE_BODY:
-		return timeouts->response_idle;
-	default:
-		return timeouts->tunnel;
-	}
-}
-
-/* Whom we wait for to take what is in our wire; NULL: we wait for something else. */
-static const struct channel *taker(const struct exchange *x, enum exchange_wait wait)
-{
-	if (wait == WAIT_CLIENT_READ)
-		return &x->client->channel;
-	if (wait == WAIT_RESPONSE_HEAD && !channel_flushed(&x->upstream->channel))
-		return &x->upstream->channel;
-	return NULL;
-}
-
 static void begin_patience(struct exchange *x)
 {
 	uint32_t ms = patience_ms(&x->timeouts, x->wait);
 
-	timer_start(x->worker->loop, &x->timer, taker(x, x->wait) ? (ms + 1) / 2 : ms);
+	timer_start(x->worker->loop, &x->timer, patience_taker(x, x->wait) ? (ms + 1) / 2 : ms);
 }
 
 /*
@@ -467,7 +417,7 @@ static void begin_patience(struct exchange *x)
  */
 static bool still_taking(struct exchange *x)
 {
-	const struct channel *to = taker(x, x->wait);
+	const struct channel *to = patience_taker(x, x->wait);
 	uint64_t before = x->taken;
 	bool looked = x->looked;
 
@@ -483,7 +433,7 @@ static bool still_taking(struct exchange *x)
 
 static void watch(struct exchange *x, uint64_t progress)
 {
-	enum exchange_wait wait = waits_for(x);
+	enum exchange_wait wait = patience_for(x);
 
 	attempt_count_bytes(x);
 	client_count_bytes(x->client);
@@ -528,6 +478,30 @@ void exchange_admitted(void *exchange, uint16_t backend)
 void exchange_run(struct exchange *x)
 {
 	run(x);
+}
+
+static enum flow bereft(struct exchange *x)
+{
+	static const char why[] = "backend_down";
+
+	switch (x->state) {
+	case EXCHANGE_CONNECTING:
+		return lost(x, RETRY_CONNECT, why);
+	case EXCHANGE_REQUESTING:
+		return lost(x, RETRY_CLOSED, why);
+	case EXCHANGE_RESPONDING:
+	case EXCHANGE_TUNNEL:
+		attempt_failed(x, why);
+		return cut(x, why);
+	default:
+		return FLOW_WAIT;
+	}
+}
+
+void exchange_backend_down(struct exchange *x)
+{
+	if (bereft(x) == FLOW_AGAIN)
+		run(x);
 }
 
 static enum flow timed_out(struct exchange *x)

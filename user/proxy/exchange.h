@@ -117,6 +117,8 @@ void exchange_admitted(void *exchange, uint16_t backend);
 void exchange_describe(const struct exchange *exchange, struct session_info *ret_info);
 /* A socket of either side is ready. */
 void exchange_run(struct exchange *exchange);
+/* Its backend is down, and nothing is expected from it any more: another one, or the end. */
+void exchange_backend_down(struct exchange *exchange);
 /* The client has gone, or must go: ends the exchange without telling the client. */
 void exchange_abort(struct exchange *exchange);
 

@@ -508,6 +508,14 @@ static void abort_client(struct session *session)
 	close_client(client);
 }
 
+static void backend_down(struct session *session)
+{
+	struct client *client = container_of(session, struct client, session);
+
+	if (client->exchange)
+		exchange_backend_down(client->exchange);
+}
+
 static void describe(const struct session *session, struct session_info *ret_info)
 {
 	static const char *const words[] = {
@@ -534,6 +542,7 @@ static const struct session_ops client_ops = {
 	.describe = describe,
 	.retire = retire,
 	.abort = abort_client,
+	.backend_down = backend_down,
 };
 
 void client_accept(const struct arrival *arrival)

@@ -477,6 +477,16 @@ static void abort_relay(struct session *session)
 	close_relay(container_of(session, struct relay, session), true, "killed");
 }
 
+static void backend_down(struct session *session)
+{
+	struct relay *relay = container_of(session, struct relay, session);
+
+	if (relay->state == RELAY_CONNECTING)
+		connect_lost(relay, "backend_down");
+	else
+		close_relay(relay, true, "backend_down");
+}
+
 static void describe(const struct session *session, struct session_info *ret_info)
 {
 	static const char *const words[] = {
@@ -502,6 +512,7 @@ static const struct session_ops relay_ops = {
 	.describe = describe,
 	.retire = retire,
 	.abort = abort_relay,
+	.backend_down = backend_down,
 };
 
 static void begin(struct relay *relay)

@@ -33,6 +33,8 @@ struct session_ops {
 	void (*describe)(const struct session *session, struct session_info *ret_info);
 	void (*retire)(struct session *session); /* end when what is in flight is done */
 	void (*abort)(struct session *session);	 /* end now */
+	/* End what it has at its backend, which is down; it has one. */
+	void (*backend_down)(struct session *session);
 };
 
 struct session {

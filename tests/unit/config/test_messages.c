@@ -53,6 +53,9 @@ static const struct row rows[] = {
 	      "    retries: {attempts: 1, on: [connect, 503]}\n"
 	      "    passive: {failures: 3, window: 5s}\n",
 	 ""},
+	{"what becomes of flows when a backend goes down", POOL "    on-down: reset\n", ""},
+	{"it is kept or reset", POOL "    on-down: rest\n",
+	 "t:5:14: 'on-down: rest' is unknown: did you mean 'reset'?\n"},
 	{"an unknown cause of retries names the known ones",
 	 POOL "    retries: {on: [connect, 500]}\n",
 	 "t:5:29: 'on: 500' is unknown: must be of connect, closed, timeout, 502, 503 and 504\n"},
