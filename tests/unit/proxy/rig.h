@@ -67,6 +67,16 @@ static inline int rig_listen(struct addr *ret_addr)
 	return fd;
 }
 
+/* An address where nobody listens: bound until this program ends, or others would get the port. */
+static inline struct addr rig_dead(void)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	return rig_addr(fd);
+}
+
 static inline int rig_connect(const struct addr *addr)
 {
 	struct sockaddr_storage ss;

@@ -46,15 +46,6 @@ static void serve_silence(struct origin *origin, int fd, unsigned n)
 		origin_saw(origin, "closed");
 }
 
-/* An address where nobody listens. */
-static struct addr dead_address(void)
-{
-	struct addr addr;
-
-	close(rig_listen(&addr));
-	return addr;
-}
-
 static void ask(struct rig *rig, const char *request, char *text, size_t size, const char *want)
 {
 	int fd = rig_connect(&rig->addr);
@@ -87,7 +78,7 @@ static void a_refused_connect_is_502_and_counted(void **state)
 	char text[4096];
 
 	(void)state;
-	rig->origins[rig->n_origins++] = dead_address();
+	rig->origins[rig->n_origins++] = rig_dead();
 	rig_begin(rig);
 	ask(rig, GET, text, sizeof(text), "HTTP/1.1 502 ");
 	assert_true(rig_read(&rig->live[0].proxy_failed) > 0);
@@ -100,8 +91,8 @@ static void a_refused_connect_is_tried_elsewhere_for_every_method(void **state)
 	char text[4096];
 
 	(void)state;
-	rig->origins[rig->n_origins++] = dead_address();
-	rig->origins[rig->n_origins++] = dead_address();
+	rig->origins[rig->n_origins++] = rig_dead();
+	rig->origins[rig->n_origins++] = rig_dead();
 	rig_begin(rig);
 	for (int i = 0; i < 12; i++)
 		ask(rig, i % 2 ? GET : POST, text, sizeof(text), "HTTP/1.1 200 ");

@@ -97,8 +97,7 @@ static void a_refused_backend_is_skipped(void **state)
 	char text[256];
 
 	(void)state;
-	close(rig_listen(&rig->origins[rig->n_origins]));
-	rig->n_origins++;
+	rig->origins[rig->n_origins++] = rig_dead();
 	rig_begin(rig);
 	for (int i = 0; i < 6; i++) {
 		int fd = rig_connect(&rig->addr);
@@ -150,7 +149,7 @@ static struct rig *retry_rig(const struct retry_row *row)
 	rig->n_origins = row->dead + row->alive;
 	rig->origins[row->dead] = rig->origins[0];
 	for (uint32_t i = 0; i < row->dead; i++)
-		close(rig_listen(&rig->origins[i]));
+		rig->origins[i] = rig_dead();
 	return rig;
 }
 
