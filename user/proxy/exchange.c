@@ -401,49 +401,6 @@ static enum flow step(struct exchange *x, uint64_t *progress)
 	}
 }
 
-static void begin_patience(struct exchange *x)
-{
-	uint32_t ms = patience_ms(&x->timeouts, x->wait);
-
-	timer_start(x->worker->loop, &x->timer, patience_taker(x, x->wait) ? (ms + 1) / 2 : ms);
-}
-
-/*
- * The kernel says that a socket can be written when a good part of what it holds has gone out (see
- * tcp_stream_memory_free and sk_stream_is_writeable in Linux): a peer that reads steadily, but
- * slowly, may need minutes for that. So the time is halved, and after each half the kernel is asked
- * what the peer has taken: it is given up after a whole time without a write, if it took nothing in
- * the second half.
- */
-static bool still_taking(struct exchange *x)
-{
-	const struct channel *to = patience_taker(x, x->wait);
-	uint64_t before = x->taken;
-	bool looked = x->looked;
-
-	if (!to)
-		return false;
-	x->taken = to->sent - transport_unacked(&to->transport);
-	x->looked = true;
-	if (looked && x->taken == before)
-		return false;
-	begin_patience(x);
-	return true;
-}
-
-static void watch(struct exchange *x, uint64_t progress)
-{
-	enum exchange_wait wait = patience_for(x);
-
-	attempt_count_bytes(x);
-	client_count_bytes(x->client);
-	if (wait == x->wait && progress == 0)
-		return;
-	x->wait = wait;
-	x->looked = false;
-	begin_patience(x);
-}
-
 /* Ends: every turn of it moves the state on, and tries are bounded. */
 static void run(struct exchange *x)
 {
@@ -453,8 +410,11 @@ static void run(struct exchange *x)
 	do {
 		flow = step(x, &progress);
 	} while (flow == FLOW_AGAIN);
-	if (flow == FLOW_WAIT)
-		watch(x, progress);
+	if (flow != FLOW_WAIT)
+		return;
+	attempt_count_bytes(x);
+	client_count_bytes(x->client);
+	patience_watch(x, progress);
 }
 
 void exchange_start(struct exchange *x)
@@ -533,7 +493,7 @@ static void on_timer(struct timer *timer)
 {
 	struct exchange *x = container_of(timer, struct exchange, timer);
 
-	if (!still_taking(x) && timed_out(x) == FLOW_AGAIN)
+	if (!patience_lasts(x) && timed_out(x) == FLOW_AGAIN)
 		run(x);
 }
 

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What an exchange waits for, and how long it does.
+ * Whom an exchange waits for, and for how long.
  *
- * For: exchange.c, which has the timer. Owns: nothing. Pure. May know: exchanges, channels.
+ * For: exchange.c. Owns: the exchange's timer and what it is for. May know: channels, time-outs.
+ * Must never know: what becomes of an exchange whose time is over.
  */
 #ifndef PROXY_PATIENCE_H
 #define PROXY_PATIENCE_H
 
 #include "proxy/exchange.h"
 
-enum exchange_wait patience_for(const struct exchange *exchange);
-uint32_t patience_ms(const struct timeouts_spec *timeouts, enum exchange_wait wait);
-/* Whom we wait for to take what is in our wire; NULL: we wait for something else. */
-const struct channel *patience_taker(const struct exchange *exchange, enum exchange_wait wait);
+/* The exchange has to wait; <progress>: bytes that were moved before it had to. The time begins
+ * anew with another thing to wait for, and with progress. */
+void patience_watch(struct exchange *exchange, uint64_t progress);
+/* The timer is due. True: it goes on, for a peer that is slow, but takes what we have for it. */
+bool patience_lasts(struct exchange *exchange);
 
 #endif
