@@ -120,6 +120,7 @@ static void fill(struct exchange *x, const struct asked *asked)
 	set_request_line(x, asked->head);
 	x->method = asked->head->method;
 	x->upgrade = client_upgrade_wanted(asked->head);
+	x->expects = asked->head->expect_continue;
 	x->service_id = session->service_id;
 	x->timeouts = asked->rule->timeouts;
 	x->alone = asked->service->spec->proxy_protocol.send != PROXY_PROTOCOL_NONE;

@@ -311,6 +311,7 @@ static enum flow take_head(struct exchange *x, struct http_head *head, size_t le
 	if (client_put_interim(x->client, head) < 0)
 		return backend_malformed(x, "response_head_too_large");
 	upstream_head_used(x->upstream, len);
+	x->expects = x->expects && head->status != 100;
 	x->wait = WAIT_NOTHING; /* the backend is at work: its time begins anew */
 	return FLOW_AGAIN;
 }
@@ -420,6 +421,7 @@ static void run(struct exchange *x)
 void exchange_start(struct exchange *x)
 {
 	attempt_init(x);
+	patience_init(x);
 	enter(x, EXCHANGE_CHOOSING);
 	run(x);
 }

@@ -94,11 +94,13 @@ struct exchange {
 	bool deaf;	/* the backend takes no more of the request */
 	bool looked;	/* taken was filled in */
 	bool upgrade;	/* the request asks for one */
+	bool expects;	/* it expects 100 (Continue), and none has come */
 	uint32_t n_interim;
 	struct waiter *waiter; /* while it is queued */
 	const char *why;       /* the last failure, a constant word */
 	uint64_t asked_us;
 	uint64_t counted_in, counted_out; /* of this upstream, already in the live row */
+	uint64_t said;			  /* what the client had said before the request's body */
 	struct timer timer;
 	struct exchange *next_free;
 	uint8_t request_id_len;

@@ -3,6 +3,24 @@
 
 #include "proxy/http1_client.h"
 
+static uint64_t client_said(const struct exchange *x)
+{
+	const struct channel *channel = &x->client->channel;
+
+	return channel->received - wire_left(channel->in);
+}
+
+void patience_init(struct exchange *x)
+{
+	x->said = client_said(x);
+}
+
+/* For 100 (Continue), which is for the backend to say. */
+static bool client_waits(const struct exchange *x)
+{
+	return x->expects && client_said(x) == x->said;
+}
+
 static enum exchange_wait waits_for(const struct exchange *x)
 {
 	const struct channel *client = &x->client->channel;
@@ -13,7 +31,8 @@ static enum exchange_wait waits_for(const struct exchange *x)
 	case EXCHANGE_CONNECTING:
 		return WAIT_CONNECT;
 	case EXCHANGE_REQUESTING:
-		if (!client->reader.done && !x->deaf && channel_flushed(&x->upstream->channel))
+		if (!client->reader.done && !x->deaf && !client_waits(x) &&
+		    channel_flushed(&x->upstream->channel))
 			return WAIT_CLIENT_BODY;
 		return WAIT_RESPONSE_HEAD;
 	case EXCHANGE_RESPONDING:

@@ -10,6 +10,7 @@
 
 #include "proxy/exchange.h"
 
+void patience_init(struct exchange *exchange); /* the head was read from the client, and no more */
 /* The exchange has to wait; <progress>: bytes that were moved before it had to. The time begins
  * anew with another thing to wait for, and with progress. */
 void patience_watch(struct exchange *exchange, uint64_t progress);
