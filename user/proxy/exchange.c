@@ -322,11 +322,13 @@ static enum flow requesting(struct exchange *x, uint64_t *progress)
 	const char *why = "bad_response";
 	ssize_t n;
 
-	if (client_gone(x->client)) {
+	if (client_gone(x->client))
 		return client_left(x);
-	}
 	if (send_request(x, progress) == FLOW_ENDED)
 		return FLOW_ENDED;
+	/* What the client did not take of an interim response, at once. An error shows when the
+	 * response is written. */
+	(void)channel_flush(&x->client->channel);
 	n = upstream_read_head(x->upstream, x->method, head, &why);
 	if (n > 0)
 		return take_head(x, head, (size_t)n);
