@@ -203,11 +203,11 @@ static void wait_ms(unsigned ms)
 {
 	struct timespec until;
 
-	(void)clock_gettime(CLOCK_REALTIME, &until);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += (long)ms * 1000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	while (sem_timedwait(&writer.wake, &until) < 0 && errno == EINTR)
+	while (sem_clockwait(&writer.wake, CLOCK_MONOTONIC, &until) < 0 && errno == EINTR)
 		;
 }
 

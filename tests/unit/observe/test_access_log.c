@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,6 +25,19 @@
 #define END_US	1700000000123456LL /* 2023-11-14T22:13:20.123Z */
 
 static char directory[] = "/tmp/lbd-access-XXXXXX";
+
+/* In the place of the C library's: what it says of the wall clock is so much ahead of what the
+ * kernel goes by, as if that were set back behind each look at it. */
+static atomic_int wall_ahead_s;
+
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+	long r = syscall(SYS_clock_gettime, id, now);
+
+	if (id == CLOCK_REALTIME)
+		now->tv_sec += atomic_load(&wall_ahead_s);
+	return (int)r;
+}
 
 static const char *path_of(const char *name)
 {
@@ -190,6 +205,26 @@ static void lines_come_to_their_file(void **state)
 	log_writer_ring_closed(ring);
 }
 
+static void lines_come_while_the_wall_clock_is_set_back(void **state)
+{
+	const char *file = path_of("back");
+	const struct access_log *log = open_log(ACCESS_LOG_TEXT, "${target}", file);
+	struct log_ring *ring = log_writer_ring();
+	bool first, second;
+
+	(void)state;
+	atomic_store(&wall_ahead_s, 3600);
+	access_log_write(log, ring, &entry);
+	first = come_to(count_lines, file, 1);
+	access_log_write(log, ring, &entry);
+	second = come_to(count_lines, file, 2);
+	atomic_store(&wall_ahead_s, 0);
+	log_writer_reopen(); /* wakes it */
+	assert_true(first);
+	assert_true(second);
+	log_writer_ring_closed(ring);
+}
+
 struct burst {
 	const struct access_log *log;
 	pthread_t thread;
@@ -353,6 +388,7 @@ int main(void)
 		cmocka_unit_test(the_same_log_is_opened_once),
 		cmocka_unit_test(a_file_that_cannot_be_opened_is_named),
 		cmocka_unit_test(lines_come_to_their_file),
+		cmocka_unit_test(lines_come_while_the_wall_clock_is_set_back),
 		cmocka_unit_test(a_rename_loses_and_tears_no_line),
 		cmocka_unit_test(a_fifo_that_nobody_reads_drops_and_counts),
 		cmocka_unit_test(a_full_ring_drops_and_counts),
