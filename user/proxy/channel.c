@@ -23,7 +23,8 @@ void channel_close(struct channel *channel)
 	transport_close(&channel->transport);
 	drop(channel, &channel->in);
 	drop(channel, &channel->out);
-	pipe_give(&channel->buffers->pipes, channel->pipe);
+	if (channel->pipe) /* never opened: no buffers either */
+		pipe_give(&channel->buffers->pipes, channel->pipe);
 	channel->pipe = NULL;
 }
 
