@@ -28,6 +28,8 @@
 #include "pool/view.h"
 #include "proxy/proxy.h"
 
+#include "../port.h"
+
 #define RIG_WAIT_S	5
 #define RIG_MAX_ORIGINS 4
 #define RIG_MAX_CONNS	256
@@ -65,16 +67,6 @@ static inline int rig_listen(struct addr *ret_addr)
 	assert_int_equal(listen(fd, 128), 0);
 	*ret_addr = rig_addr(fd);
 	return fd;
-}
-
-/* An address where nobody listens: bound until this program ends, or others would get the port. */
-static inline struct addr rig_dead(void)
-{
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
-	return rig_addr(fd);
 }
 
 static inline int rig_connect(const struct addr *addr)
@@ -224,7 +216,9 @@ static inline void origin_saw(struct origin *origin, const char *text)
 struct rig {
 	struct loop *loop;
 	struct proxy *proxy;
-	struct addr addr; /* of the service */
+	struct addr addr;		   /* of the service */
+	int reserved[1 + RIG_MAX_ORIGINS]; /* ports: of the service, of origins that are dead */
+	unsigned n_reserved;
 	enum service_protocol protocol;
 	struct timeouts_spec timeouts;
 	struct pool_spec pool;
@@ -330,12 +324,23 @@ static inline void rig_publish(struct rig *rig)
 	proxy_publish(rig->proxy, snapshot);
 }
 
+static inline void rig_reserve(struct rig *rig, struct addr *ret_addr)
+{
+	assert_in_range(rig->n_reserved, 0, RIG_MAX_ORIGINS);
+	rig->reserved[rig->n_reserved++] = port_reserve(ret_addr);
+}
+
+/* An origin where nobody listens. */
+static inline void rig_add_dead(struct rig *rig)
+{
+	rig_reserve(rig, &rig->origins[rig->n_origins++]);
+}
+
 static inline void rig_open(struct rig *rig, uint32_t workers)
 {
 	struct error err = {0};
-	int fd = rig_listen(&rig->addr); /* a free port */
 
-	close(fd);
+	rig_reserve(rig, &rig->addr);
 	log_set_level(LOG_LEVEL_ERROR);
 	rig->timeouts = (struct timeouts_spec){
 		.client_header = 10000,
@@ -361,13 +366,8 @@ static inline void rig_begin(struct rig *rig)
 	struct error err = {0};
 
 	rig_publish(rig);
-	/* The free port may have become the source port of somebody's connection. */
-	for (int tries = 0; tries < 20; tries++) {
-		if (proxy_listen(rig->proxy, RIG_SERVICE, &rig->addr, &err) == 0)
-			return;
-		close(rig_listen(&rig->addr));
-	}
-	fail_msg("%s", err.message);
+	if (proxy_listen(rig->proxy, RIG_SERVICE, &rig->addr, &err) != 0)
+		fail_msg("%s", err.message);
 }
 
 /* One worker, one origin. */
@@ -395,6 +395,8 @@ static inline void rig_free(struct rig *rig)
 		origin_stop(&rig->origin);
 	for (uint32_t i = 0; i < RIG_MAX_ORIGINS; i++)
 		assert_int_equal(rig->live[i].proxy_opened, rig->live[i].proxy_closed);
+	while (rig->n_reserved > 0)
+		close(rig->reserved[--rig->n_reserved]);
 	free(rig);
 }
 

@@ -473,7 +473,7 @@ static void a_failure_is_reported_to_the_control_thread(void **state)
 	struct heard heard = {.rig = rig};
 
 	(void)state;
-	rig->origins[rig->n_origins++] = rig_dead();
+	rig_add_dead(rig);
 	rig->pool.retries.attempts = 0;
 	rig_begin(rig);
 	proxy_on_report(rig->proxy, hear, &heard);

@@ -38,7 +38,9 @@ static void serve_answer(struct origin *origin, int fd, unsigned n)
 	char text[8192];
 
 	(void)n;
-	while (rig_read_until(fd, text, sizeof(text), script->until) > 0) {
+	/* What the proxy began to pass on and gave up is no request. */
+	while (rig_read_until(fd, text, sizeof(text), script->until) > 0 &&
+	       strstr(text, script->until)) {
 		atomic_fetch_add(&origin->requests, 1);
 		origin_saw(origin, text);
 		say(fd, script->answer);

@@ -78,7 +78,7 @@ static void a_refused_connect_is_502_and_counted(void **state)
 	char text[4096];
 
 	(void)state;
-	rig->origins[rig->n_origins++] = rig_dead();
+	rig_add_dead(rig);
 	rig_begin(rig);
 	ask(rig, GET, text, sizeof(text), "HTTP/1.1 502 ");
 	assert_true(rig_read(&rig->live[0].proxy_failed) > 0);
@@ -91,8 +91,8 @@ static void a_refused_connect_is_tried_elsewhere_for_every_method(void **state)
 	char text[4096];
 
 	(void)state;
-	rig->origins[rig->n_origins++] = rig_dead();
-	rig->origins[rig->n_origins++] = rig_dead();
+	rig_add_dead(rig);
+	rig_add_dead(rig);
 	rig_begin(rig);
 	for (int i = 0; i < 12; i++)
 		ask(rig, i % 2 ? GET : POST, text, sizeof(text), "HTTP/1.1 200 ");

@@ -97,7 +97,7 @@ static void a_refused_backend_is_skipped(void **state)
 	char text[256];
 
 	(void)state;
-	rig->origins[rig->n_origins++] = rig_dead();
+	rig_add_dead(rig);
 	rig_begin(rig);
 	for (int i = 0; i < 6; i++) {
 		int fd = rig_connect(&rig->addr);
@@ -149,7 +149,7 @@ static struct rig *retry_rig(const struct retry_row *row)
 	rig->n_origins = row->dead + row->alive;
 	rig->origins[row->dead] = rig->origins[0];
 	for (uint32_t i = 0; i < row->dead; i++)
-		rig->origins[i] = rig_dead();
+		rig_reserve(rig, &rig->origins[i]);
 	return rig;
 }
 
