@@ -29,6 +29,9 @@
 #define OK_HEAD	     "HTTP/1.1 200 OK\r\n"
 #define GUARD_MS     20000 /* a test that is not done by then has failed */
 
+#define PULSE_MS       4
+#define PULSE_SLACK_MS 2 /* of rounding, when nothing is late */
+
 /* ---- A server that plays a script, in the same loop ---------------------------------------- */
 
 struct script {
@@ -66,6 +69,9 @@ static struct {
 	enum health_status stop_at;
 	bool close_inside;
 	uint64_t result_ms;
+	struct timer pulse;
+	uint64_t pulse_ms;  /* when it beats next */
+	uint64_t stolen_ms; /* time that the machine gave to others */
 } f;
 
 static inline void drop_client(struct server *server)
@@ -152,6 +158,25 @@ static inline void stop_serving(void)
 	close(f.server.listener.fd);
 }
 
+/* ---- How late this process runs ------------------------------------------------------------ */
+
+static inline void on_pulse(struct timer *pulse)
+{
+	uint64_t now_ms = loop_now_ms(f.loop);
+
+	if (now_ms > f.pulse_ms + PULSE_SLACK_MS)
+		f.stolen_ms += now_ms - f.pulse_ms;
+	f.pulse_ms = now_ms + PULSE_MS;
+	timer_start(f.loop, pulse, PULSE_MS);
+}
+
+static inline void count_stolen(void)
+{
+	f.stolen_ms = 0;
+	f.pulse_ms = loop_now_ms(f.loop) + PULSE_MS;
+	timer_start(f.loop, &f.pulse, PULSE_MS);
+}
+
 /* ---- Fixture ------------------------------------------------------------------------------- */
 
 static inline void on_guard(struct timer *timer)
@@ -169,6 +194,7 @@ static inline int set_up(void **state)
 	assert_int_equal(loop_new(&f.loop), 0);
 	timer_init(&f.guard, on_guard);
 	timer_start(f.loop, &f.guard, GUARD_MS);
+	timer_init(&f.pulse, on_pulse);
 	return 0;
 }
 
@@ -178,6 +204,7 @@ static inline int tear_down(void **state)
 	health_close(f.check);
 	stop_serving();
 	timer_stop(f.loop, &f.guard);
+	timer_stop(f.loop, &f.pulse);
 	loop_free(f.loop);
 	if (f.server.reserved >= 0)
 		close(f.server.reserved);

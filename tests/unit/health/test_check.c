@@ -134,7 +134,8 @@ static void our_own_want_of_descriptors_says_nothing_about_backends(void **state
 
 /* ---- Time ---------------------------------------------------------------------------------- */
 
-/* A backend that stops is down within fall * interval + timeout + 100 ms, however it stops. */
+/* A backend that stops is down within fall * interval + timeout + 100 ms, however it stops. On a
+ * loaded machine each of the steps on the way may be late; so much later may it be found. */
 static void a_stopped_backend_is_found_in_time(void **state)
 {
 	static const struct {
@@ -149,15 +150,16 @@ static void a_stopped_backend_is_found_in_time(void **state)
 		serve((struct script){.answer = SLICE(OK_HEAD "\r\n")});
 		spec.timeout_ms = stops[i].timeout_ms;
 		start(&spec, HEALTH_IS_UNKNOWN);
-		run_until_results(3);
-		assert_int_equal(f.status, HEALTH_IS_UP);
+		run_until(HEALTH_IS_UP);
+		count_stolen();
 		stopped_ms = loop_now_ms(f.loop);
 		if (stops[i].refuses)
 			stop_serving();
 		else
 			f.server.script.mute = true;
 		run_until(HEALTH_IS_DOWN);
-		assert_true(f.result_ms - stopped_ms <= 3 * 50 + stops[i].timeout_ms + 100);
+		assert_in_range(f.result_ms - stopped_ms, 0,
+				3 * 50 + stops[i].timeout_ms + 100 + f.stolen_ms);
 		health_close(f.check);
 		f.check = NULL;
 		stop_serving();
@@ -180,8 +182,8 @@ static void a_backend_comes_back_after_rise_successes(void **state)
 	assert_int_equal(info.streak, 4);
 	assert_true(info.probed_wall_ms > 0);
 	assert_true(info.good_wall_ms == 0);
-	assert_true(info.delay_ms <= 200);
-	assert_true(info.next_in_ms > 0);
+	assert_in_range(info.delay_ms, 47, 200);
+	assert_in_range(info.next_in_ms, 0, info.delay_ms + 1);
 	f.results = 0;
 	serve((struct script){.mute = true});
 	run_until(HEALTH_IS_UP);
@@ -203,8 +205,8 @@ static void a_state_carried_over_is_probed_within_one_interval(void **state)
 		health_info(f.check, &info);
 		assert_int_equal(info.status, starts[i]);
 		assert_int_equal(info.reason, HEALTH_NOT_CHECKED);
-		assert_true(info.next_in_ms >= 1);
-		assert_true(info.next_in_ms <= 51);
+		assert_in_range(info.delay_ms, 1, 50);
+		assert_in_range(info.next_in_ms, 0, 51);
 		run_until_results(1);
 		assert_int_equal(f.status, starts[i]); /* one success: up stays, down needs two */
 		health_close(f.check);
@@ -288,6 +290,7 @@ static void a_check_may_be_closed_inside_its_result(void **state)
 		if (!ways[i].serves)
 			stop_serving();
 		start(&spec, HEALTH_IS_UNKNOWN);
+		run_until_results(1);
 		run_for(120);
 		assert_int_equal(f.results, 1);
 		stop_serving();
@@ -303,10 +306,10 @@ static void a_check_may_be_closed_while_a_probe_runs(void **state)
 	health_close(NULL);
 	serve((struct script){.mute = true});
 	start(&spec, HEALTH_IS_UNKNOWN);
-	run_for(20);
+	while (f.server.accepted == 0)
+		run_for(1);
 	health_info(f.check, &info);
 	assert_int_equal(info.next_in_ms, 0);
-	assert_int_equal(f.server.accepted, 1);
 	health_close(f.check);
 	f.check = NULL;
 	run_for(60);
