@@ -64,16 +64,21 @@ void attempt_end(struct exchange *x, bool keep)
 	x->counted_out = 0;
 }
 
-void attempt_failed(struct exchange *x, const char *why)
+static void count_failed(struct exchange *x, const char *why)
 {
-	if (x->live) {
+	if (x->live)
 		live_add(&x->live->proxy_failed, 1);
-		reporter_say(x->worker, x->backend_id, why);
-	}
 	x->why = why;
 	if (worker_may_log(x->worker))
 		log_warning("request of service '%s' failed at backend '%s': %s",
 			    worker_service_name(x->worker, x->service_id), x->backend, why);
+}
+
+void attempt_failed(struct exchange *x, const char *why)
+{
+	if (x->live)
+		reporter_say(x->worker, x->backend_id, why);
+	count_failed(x, why);
 }
 
 static bool upstream_for(struct exchange *x, const struct view_member *member, int *ret_err)
@@ -146,7 +151,10 @@ static bool try_again(struct exchange *x, int err)
 {
 	bool again = retries_lost(&x->retries, x->backend_id, RETRY_CONNECT);
 
-	attempt_failed(x, retries_connect_word(err));
+	if (retries_is_own_want(err))
+		count_failed(x, retries_connect_word(err));
+	else
+		attempt_failed(x, retries_connect_word(err));
 	attempt_end(x, false);
 	return again;
 }

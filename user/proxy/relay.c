@@ -157,10 +157,8 @@ static void failed(struct relay *relay, const char *why)
 	struct worker *worker = relay->session.worker;
 
 	relay->why = why;
-	if (relay->live) {
+	if (relay->live)
 		live_add(&relay->live->proxy_failed, 1);
-		reporter_say(worker, relay->id, why);
-	}
 	if (worker_may_log(worker))
 		log_warning("connection of service '%s' failed at backend '%s': %s",
 			    worker_service_name(worker, relay->session.service_id), relay->name,
@@ -304,12 +302,15 @@ static void connect_next(struct relay *relay)
 				    relay->timeouts.connect);
 			return;
 		}
+		if (!retries_is_own_want(err))
+			reporter_say(relay->session.worker, relay->id, retries_connect_word(err));
 	} while (try_again(relay, retries_connect_word(err)));
 	give_up(relay);
 }
 
 static void connect_lost(struct relay *relay, const char *why)
 {
+	reporter_say(relay->session.worker, relay->id, why);
 	if (try_again(relay, why))
 		connect_next(relay);
 	else

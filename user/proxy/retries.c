@@ -63,7 +63,21 @@ const char *retries_connect_word(int err)
 	case -ENETUNREACH:
 	case -EHOSTUNREACH:
 		return "connect_unreachable";
+	case -EMFILE:
+	case -ENFILE:
+		return "no_descriptors";
+	case -EADDRNOTAVAIL:
+		return "no_local_port";
+	case -ENOMEM:
+	case -ENOBUFS:
+		return "no_memory";
 	default:
 		return "connect_failed";
 	}
+}
+
+bool retries_is_own_want(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -EADDRNOTAVAIL || err == -ENOMEM ||
+	       err == -ENOBUFS;
 }

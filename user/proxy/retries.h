@@ -31,5 +31,7 @@ bool retries_allow(const struct retries *retries, enum retry_on cause);
 bool retries_lost(struct retries *retries, uint16_t backend, enum retry_on cause);
 /* Why no connection could be made, a constant word; <err> is negative. */
 const char *retries_connect_word(int err);
+/* It is this machine that cannot make one; no backend is to be blamed. */
+bool retries_is_own_want(int err);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "rig.h"
 
+#include <sys/resource.h>
+
 #define HEAD_END "\r\n\r\n"
 #define GET	 "GET /%d HTTP/1.1\r\nHost: h\r\n\r\n"
 #define OK	 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -485,6 +487,63 @@ static void a_failure_is_reported_to_the_control_thread(void **state)
 	rig_free(rig);
 }
 
+#define MANY_FDS 400
+
+/* With one descriptor left, for the client's connection. */
+static void connect_scarce(struct rig *rig, const char *request, char *text, size_t size)
+{
+	int fillers[MANY_FDS], n = 0, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(&rig->addr, &ss);
+	struct rlimit before, low;
+
+	rig_limit(fd);
+	getrlimit(RLIMIT_NOFILE, &before);
+	low = before;
+	low.rlim_cur = MANY_FDS / 2;
+	setrlimit(RLIMIT_NOFILE, &low);
+	while (n < MANY_FDS && (fillers[n] = dup(fd)) >= 0)
+		n++;
+	close(fillers[--n]);
+	log_set_level(-1); /* lines about it are expected */
+	assert_int_equal(connect(fd, (struct sockaddr *)&ss, len), 0);
+	rig_say(fd, request);
+	(void)rig_read_until(fd, text, size, NULL);
+	while (n > 0)
+		close(fillers[--n]);
+	setrlimit(RLIMIT_NOFILE, &before);
+	log_set_level(LOG_LEVEL_ERROR);
+	close(fd);
+}
+
+static void no_backend_is_blamed_for_want_of_descriptors(void **state)
+{
+	static const struct {
+		enum service_protocol protocol;
+		const char *answer;
+	} rows[] = {{PROTOCOL_HTTP, "HTTP/1.1 502 "}, {PROTOCOL_TCP, ""}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rig *rig = rig_new(serve_script, NULL);
+		struct heard heard = {.rig = rig};
+		char text[4096];
+
+		rig->protocol = rows[i].protocol;
+		rig_begin(rig);
+		proxy_on_report(rig->proxy, hear, &heard);
+		connect_scarce(rig, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", text,
+			       sizeof(text));
+		if (strncmp(text, rows[i].answer, strlen(rows[i].answer)) != 0)
+			fail_msg("expected '%s', got '%s'", rows[i].answer, text);
+		rig_run(rig, 20);
+		if (heard.n > 0)
+			fail_msg("backend %u is blamed: %s", heard.backend, heard.reason);
+		assert_true(rig_read(&rig->live[0].proxy_failed) > 0);
+		rig_free(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -501,6 +560,7 @@ int main(void)
 		cmocka_unit_test(
 			a_request_at_a_backend_that_goes_is_answered_and_its_connection_closed),
 		cmocka_unit_test(a_failure_is_reported_to_the_control_thread),
+		cmocka_unit_test(no_backend_is_blamed_for_want_of_descriptors),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
