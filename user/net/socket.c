@@ -30,6 +30,14 @@ static int close_failed(int fd, int err)
 	return err;
 }
 
+/* Accepted sockets inherit these from their listener: two system calls less for each. */
+static int set_stream_flags(int fd)
+{
+	int err = set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+
+	return err ? err : set_flag(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, MAX_UNSENT);
+}
+
 static int open_tcp(const struct addr *addr)
 {
 	int fd = socket(addr_is_ipv4(addr) ? AF_INET : AF_INET6, SOCK_STREAM | OPEN_FLAGS, 0);
@@ -37,10 +45,7 @@ static int open_tcp(const struct addr *addr)
 
 	if (fd < 0)
 		return -errno;
-	/* Accepted sockets inherit it from their listener: one system call less for each. */
-	err = set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (!err)
-		err = set_flag(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, MAX_UNSENT);
+	err = set_stream_flags(fd);
 	return err ? close_failed(fd, err) : fd;
 }
 
@@ -82,7 +87,7 @@ int socket_unblock(int fd)
 
 int socket_adopt_listener(int fd, int backlog)
 {
-	int err = set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	int err = set_stream_flags(fd);
 
 	if (!err)
 		err = socket_unblock(fd);

@@ -139,6 +139,39 @@ static void a_port_is_shared_only_when_asked_for(void **state)
 	close(b);
 }
 
+static int tcp_option(int fd, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, name, &value, &len), 0);
+	return value;
+}
+
+/* As systemd opens it: plain, and blocking. */
+static void a_listener_of_somebody_else_accepts_as_ours_do(void **state)
+{
+	struct addr addr = address("127.0.0.1");
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(&addr, &ss);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int ours, client, server;
+
+	(void)state;
+	make_pair("127.0.0.1", &ours, &client, &server, NULL);
+	assert_int_equal(bind(listener, (struct sockaddr *)&ss, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(socket_adopt_listener(listener, 16), 0);
+	assert_int_equal(fcntl(listener, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	assert_int_equal(tcp_option(listener, TCP_NODELAY), tcp_option(server, TCP_NODELAY));
+	assert_int_equal(tcp_option(listener, TCP_NOTSENT_LOWAT),
+			 tcp_option(server, TCP_NOTSENT_LOWAT));
+	close(listener);
+	close(ours);
+	close(client);
+	close(server);
+}
+
 static void an_address_that_is_not_ours_is_refused(void **state)
 {
 	struct addr addr = address("192.0.2.1");
@@ -289,6 +322,7 @@ int main(void)
 		cmocka_unit_test(a_reset_close_is_seen_as_a_reset),
 		cmocka_unit_test(a_refused_connect_is_told_by_socket_error),
 		cmocka_unit_test(a_port_is_shared_only_when_asked_for),
+		cmocka_unit_test(a_listener_of_somebody_else_accepts_as_ours_do),
 		cmocka_unit_test(an_address_that_is_not_ours_is_refused),
 		cmocka_unit_test(a_unix_socket_has_its_mode_whatever_the_umask),
 		cmocka_unit_test(a_stale_file_is_replaced_and_a_living_one_is_not),
