@@ -15,6 +15,7 @@
 
 #define EVENTS_PER_WAIT 256
 #define WAITS_PER_TURN	256 /* 65536 events */
+#define LATE_MOST	64  /* sources kept for late: what they have to say should not age */
 
 struct loop {
 	int epoll_fd;
@@ -22,6 +23,8 @@ struct loop {
 	bool running;	 /* inside loop_run: now_us is of this turn */
 	uint64_t now_us; /* of the turn */
 	struct list queue;
+	struct list late;
+	unsigned n_late; /* put there since it was last run; some may have left */
 	struct wheel wheel;
 	struct deferred *deferred;
 	struct deferred **deferred_end;
@@ -50,6 +53,7 @@ int loop_new(struct loop **ret_loop)
 	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &event) < 0)
 		goto fail;
 	list_init(&loop->queue);
+	list_init(&loop->late);
 	loop->now_us = clock_ns() / 1000;
 	wheel_init(&loop->wheel, loop->now_us / 1000);
 	loop->deferred_end = &loop->deferred;
@@ -94,6 +98,15 @@ void loop_run_again(struct loop *loop, struct source *source)
 		list_append(&loop->queue, &source->run);
 }
 
+void loop_run_late(struct loop *loop, struct source *source)
+{
+	if (!source->on_ready)
+		return;
+	list_remove(&source->run);
+	list_append(&loop->late, &source->run);
+	loop->n_late++;
+}
+
 /* An end or an error is found by reading; writing fails at once then, too. */
 static unsigned ready_bits(uint32_t events)
 {
@@ -126,6 +139,18 @@ static void queue_events(struct loop *loop, const struct epoll_event *events, in
 	}
 }
 
+static void run_late(struct loop *loop)
+{
+	struct list *node;
+
+	loop->n_late = 0;
+	while ((node = list_pop(&loop->late))) {
+		struct source *source = container_of(node, struct source, run);
+
+		source->on_ready(source);
+	}
+}
+
 static void run_sources(struct loop *loop)
 {
 	struct list turn, *node;
@@ -139,6 +164,8 @@ static void run_sources(struct loop *loop)
 		struct source *source = container_of(node, struct source, run);
 
 		source->on_ready(source);
+		if (loop->n_late >= LATE_MOST)
+			run_late(loop);
 	}
 }
 
@@ -281,7 +308,7 @@ static int wait_ms(const struct loop *loop)
 {
 	uint64_t next_ms, now_ms;
 
-	if (!list_empty(&loop->queue) || loop->deferred)
+	if (!list_empty(&loop->queue) || !list_empty(&loop->late) || loop->deferred)
 		return 0;
 	next_ms = wheel_next_ms(&loop->wheel);
 	if (next_ms == UINT64_MAX)
@@ -335,6 +362,7 @@ static int turn(struct loop *loop)
 	run_sources(loop); /* before timers: an answer that came in time is no timeout */
 	run_timers(loop);
 	run_mail(loop);
+	run_late(loop);
 	run_deferred(loop);
 	return 0;
 }

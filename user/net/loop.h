@@ -35,7 +35,7 @@ struct source {
 	int fd;					 /* owned by the user */
 	unsigned ready;				 /* enum loop_ready bits; the user clears them */
 	void (*on_ready)(struct source *source); /* NULL while not registered */
-	struct list run;			 /* in the run queue */
+	struct list run;			 /* in the run queue, or among the late */
 };
 
 struct timer {
@@ -65,6 +65,9 @@ void loop_free(struct loop *loop);
 int loop_add(struct loop *loop, struct source *source, int fd, void (*on_ready)(struct source *));
 void loop_remove(struct loop *loop, struct source *source); /* does not close; twice is fine */
 void loop_run_again(struct loop *loop, struct source *source);
+/* Once more in this turn, when the others have been called: the place for writes that can wait so
+ * long. Written one after the other they wake each peer once, not once for each. */
+void loop_run_late(struct loop *loop, struct source *source);
 
 void timer_init(struct timer *timer, void (*on_due)(struct timer *));
 /* Starting a running timer moves it. Resolution 1 ms; never early. The delay counts from

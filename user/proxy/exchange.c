@@ -57,8 +57,9 @@ void exchanges_fini(struct worker *worker)
 	worker->n_free_exchanges = 0;
 }
 
-/* What a step says: wait for a socket, go on with the next state, or <x> is gone. */
-enum flow { FLOW_WAIT, FLOW_AGAIN, FLOW_ENDED };
+/* What a step says: wait for a socket, go on with the next state, do so late in this turn (what
+ * comes next is a write), or <x> is gone. */
+enum flow { FLOW_WAIT, FLOW_AGAIN, FLOW_LATE, FLOW_ENDED };
 
 /* Lets go of everything but the client, which has to be told by the caller, after this. */
 static void end(struct exchange *x, bool keep_upstream)
@@ -150,7 +151,7 @@ static enum flow choose(struct exchange *x)
 
 	if (next != EXCHANGE_ENDED) {
 		enter(x, next);
-		return FLOW_AGAIN;
+		return next == EXCHANGE_REQUESTING ? FLOW_LATE : FLOW_AGAIN;
 	}
 	if (status == 503)
 		log_no_room(x);
@@ -195,7 +196,7 @@ static enum flow connecting(struct exchange *x)
 			    err == -ECONNREFUSED ? "connect_refused" : "connect_failed");
 	record_connected(x->client->record);
 	enter(x, EXCHANGE_REQUESTING);
-	return FLOW_AGAIN;
+	return FLOW_LATE;
 }
 
 /* Moves the request's body. */
@@ -273,7 +274,7 @@ static enum flow begin_response(struct exchange *x, struct http_head *head, size
 	prepare_bodies(x, head, framing);
 	upstream_head_used(x->upstream, len);
 	enter(x, EXCHANGE_RESPONDING);
-	return FLOW_AGAIN;
+	return FLOW_LATE;
 }
 
 /* The backend's own excuse, which another backend may not have. */
@@ -404,6 +405,13 @@ static enum flow step(struct exchange *x, uint64_t *progress)
 	}
 }
 
+/* Until then nobody is waited for. */
+static void write_late(struct exchange *x)
+{
+	timer_stop(x->worker->loop, &x->timer);
+	loop_run_late(x->worker->loop, &x->client->channel.transport.source);
+}
+
 /* Ends: every turn of it moves the state on, and tries are bounded. */
 static void run(struct exchange *x)
 {
@@ -413,6 +421,8 @@ static void run(struct exchange *x)
 	do {
 		flow = step(x, &progress);
 	} while (flow == FLOW_AGAIN);
+	if (flow == FLOW_LATE)
+		write_late(x);
 	if (flow != FLOW_WAIT)
 		return;
 	attempt_count_bytes(x);

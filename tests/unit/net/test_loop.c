@@ -204,6 +204,51 @@ static void a_source_removed_during_the_turn_is_not_called_again(void **state)
 	}
 }
 
+#define LATECOMERS 100
+static struct crowd latecomers[LATECOMERS];
+static char late_order[2 * LATECOMERS + 1]; /* 'e' for a first call, 'l' for a late one */
+
+static void come_late(struct source *source)
+{
+	bool late = source->ready & LOOP_READ; /* nobody writes: the mark of the first call */
+
+	late_order[f.calls++] = late ? 'l' : 'e';
+	source->ready |= LOOP_READ;
+	if (late)
+		return;
+	loop_run_again(f.loop, source); /* late is sooner, and once is enough */
+	loop_run_late(f.loop, source);
+	if (source == &latecomers[1].source)
+		loop_remove(f.loop, &latecomers[0].source);
+}
+
+static void late_sources_are_called_after_the_others_of_the_turn(void **state)
+{
+	char expected[sizeof(late_order)] = "";
+	int fds[2];
+
+	(void)state;
+	memset(late_order, 0, sizeof(late_order));
+	for (int i = 0; i < LATECOMERS; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+		assert_int_equal(loop_add(f.loop, &latecomers[i].source, fds[0], come_late), 0);
+		latecomers[i].peer = fds[1];
+	}
+	run_for(20);
+	/* All are writable in the first turn; after 64 the late ones have waited long enough. The
+	 * first is gone by then. */
+	memset(expected, 'e', 64);
+	memset(expected + 64, 'l', 63);
+	memset(expected + 127, 'e', 36);
+	memset(expected + 163, 'l', 36);
+	assert_string_equal(late_order, expected);
+	for (int i = 0; i < LATECOMERS; i++) {
+		loop_remove(f.loop, &latecomers[i].source);
+		close(latecomers[i].source.fd);
+		close(latecomers[i].peer);
+	}
+}
+
 static void remove_itself(struct source *source)
 {
 	f.calls++;
@@ -469,6 +514,7 @@ int main(void)
 		T(a_closed_peer_is_a_hangup_and_readable),
 		T(a_source_that_stops_early_is_called_in_the_next_turn),
 		T(a_source_removed_during_the_turn_is_not_called_again),
+		T(late_sources_are_called_after_the_others_of_the_turn),
 		T(a_source_may_remove_itself_even_when_queued_again),
 		T(the_same_source_can_be_added_again),
 		T(a_removal_of_what_was_never_added_does_nothing),

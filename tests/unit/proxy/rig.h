@@ -180,9 +180,12 @@ static inline void *rig_accept(void *ctx)
 		}
 		if (conn->fd < 0)
 			break;
-		if (pthread_create(&conn->thread, NULL, rig_serve, conn) != 0)
-			break;
+		/* Counted first: by its answer a test may know of it. */
 		atomic_fetch_add(&origin->n_conns, 1);
+		if (pthread_create(&conn->thread, NULL, rig_serve, conn) != 0) {
+			atomic_fetch_sub(&origin->n_conns, 1);
+			break;
+		}
 	}
 	return NULL;
 }
