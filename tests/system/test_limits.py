@@ -3,9 +3,9 @@
 """Shares of requests by every algorithm, slow start, passive checks, limits. No BPF is touched."""
 import collections
 
-from lab import PROXY, Lab, backends, config, pool
+from lab import PROXY, Lab, address_of, backends, config, pool
 from tap import check, main, ok, wait_for
-from traffic import Connection, request
+from traffic import Connection, connect, request
 
 ALL = ["b1", "b2", "b3"]
 WEIGHTS = [3, 2, 1]
@@ -14,7 +14,8 @@ ALGORITHMS = ["round-robin", "weighted-round-robin", "least-connections", "magle
 # One client, requests one after another: what each backend has to get of 60, from and to.
 EXACT = {"round-robin": {"b1": 20, "b2": 20, "b3": 20},
          "weighted-round-robin": {"b1": 30, "b2": 20, "b3": 10}}
-SLOW, PASSIVE, LIMITED = (f"{PROXY}:{port}" for port in (90, 91, 92))
+SLOW, PASSIVE, LIMITED, FULL = (f"{PROXY}:{port}" for port in (90, 91, 92, 93))
+MUTE = 9999  # of b1: a port that takes connections and says nothing
 
 
 def http(listen, pool_name, **more):
@@ -29,8 +30,10 @@ def services():
     rows = backends(["b1"], 9) + backends(["b2", "b3"])
     pools["passive"] = {"algorithm": "round-robin", "health": {"type": "none"}, "backends": rows,
                         "passive": {"failures": 3, "window": "10s"}}
+    pools["full"] = pool(["b1"], port=MUTE, **{"max-connections": 1, "queue": {"size": 0}})
     pools["limited"] = pool(["b1"], **{"max-connections": 5})
     listeners |= {"slow": http(SLOW, "slow"), "passive": http(PASSIVE, "passive"),
+                  "full": http(FULL, "full"),
                   "limited": http(LIMITED, "limited", **{"max-connections-per-source": 2})}
     return config(None, pools, listeners, workers=2, limits={"connections": 1000})
 
@@ -95,14 +98,34 @@ def test_limits(lab, lbd):
           [request(lab, LIMITED, connection=each)[0] for each in kept], [200, 200])
     status, _, headers = request(lab, LIMITED)
     check("a third is answered with 429", (status, "retry-after" in headers), (429, True))
+    check("and counted", lbd.get("/v1/services/limited")["refused"], 1)
+    done = lbd.lbadm("stats")
+    row = next((line.split() for line in done.stdout.splitlines() if line.startswith("limited ")),
+               [])
+    head = done.stdout.splitlines()[0].replace("NO ROOM", "NO_ROOM").split()
+    check("lbadm stats has it", dict(zip(head, row)).get("REFUSED"), "1")
     for each in kept:
         each.close()
     ok("until one has gone", wait_for(lambda: request(lab, LIMITED)[0] == 200))
 
 
+def test_no_room(lab, lbd):
+    with connect(lab, FULL) as first:
+        first.sendall(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+        ok("a request is at the backend", wait_for(
+            lambda: [row["state"] for row in lbd.get("/v1/sessions")["sessions"]
+                     if row["service"] == "full"] == ["requesting"]))
+        check("a request that finds no room is answered with 503", request(lab, FULL)[0], 503)
+    check("and counted", lbd.get("/v1/services/full")["no_room"], 1)
+    check("no report of a failing backend was dropped", lbd.get("/v1/stats")["failure_reports"],
+          {"dropped": 0})
+
+
 def test_all():
-    with Lab("tc") as lab, lab.lbd(services()) as lbd:
-        for test in (test_algorithms, test_slow_start, test_passive, test_limits):
+    with Lab("tc") as lab, lab.socket("b1") as mute, lab.lbd(services()) as lbd:
+        mute.bind((address_of("b1"), MUTE))
+        mute.listen(16)
+        for test in (test_algorithms, test_slow_start, test_passive, test_limits, test_no_room):
             try:
                 test(lab, lbd)
             except Exception as error:

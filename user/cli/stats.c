@@ -4,14 +4,32 @@
 #include "cli/request.h"
 
 static const struct column service_columns[] = {
-	{"SERVICE", "name"},	 {"PROTOCOL", "protocol"}, {"PATH", "path"},
-	{">OPEN", "open"},	 {">OPENED", "opened"},	   {">NEW/S", "rate_cps"},
-	{">PACKETS", "packets"}, {">BYTES", "bytes"},	   {0},
+	{"SERVICE", "name"},
+	{"PROTOCOL", "protocol"},
+	{"PATH", "path"},
+	{">OPEN", "open"},
+	{">OPENED", "opened"},
+	{">NEW/S", "rate_cps"},
+	{">REFUSED", "refused"},
+	{">NO ROOM", "no_room"},
+	{">PACKETS", "packets"},
+	{">BYTES", "bytes"},
+	{0},
 };
 
 static const struct column verdict_columns[] = {
 	{"VERDICT", "name"}, {">PACKETS", "packets"}, {">BYTES", "bytes"}, {"WHAT", "what"}, {0},
 };
+
+/* Only where something was. */
+static void print_dropped(const json_t *answer, const char *of, const char *what)
+{
+	const json_t *dropped = json_object_get(json_object_get(answer, of), "dropped");
+
+	if (json_integer_value(dropped) > 0)
+		printf("%lld %s were dropped: there were too many\n",
+		       (long long)json_integer_value(dropped), what);
+}
 
 static void print_stats(const json_t *answer)
 {
@@ -30,6 +48,8 @@ static void print_stats(const json_t *answer)
 	puts("");
 	print_table(given, verdict_columns, "no packet was seen by the kernel path");
 	json_decref(given);
+	print_dropped(answer, "access_log", "lines of access logs");
+	print_dropped(answer, "failure_reports", "reports of failing backends");
 }
 
 static enum cli_exit stats(const struct call *call)

@@ -30,6 +30,17 @@ static json_t *pools_json(const struct service_spec *service)
 	return list;
 }
 
+static void add_proxy_numbers(json_t *json, const struct service_spec *service,
+			      const struct service_numbers *numbers)
+{
+	(void)json_object_set_new(json, "requests", json_integer((json_int_t)numbers->requests));
+	(void)json_object_set_new(json, "refused", json_integer((json_int_t)numbers->refused));
+	(void)json_object_set_new(json, "no_room", json_integer((json_int_t)numbers->no_room));
+	if (service->proxy_protocol.accept)
+		(void)json_object_set_new(json, "bad_proxy_headers",
+					  json_integer((json_int_t)numbers->bad_headers));
+}
+
 static json_t *numbers_json(struct load_balancer *lb, const struct service_spec *service)
 {
 	struct service_numbers numbers;
@@ -43,11 +54,7 @@ static json_t *numbers_json(struct load_balancer *lb, const struct service_spec 
 		(void)json_object_set_new(json, "packets",
 					  json_integer((json_int_t)numbers.packets));
 	else
-		(void)json_object_set_new(json, "requests",
-					  json_integer((json_int_t)numbers.requests));
-	if (service->proxy_protocol.accept)
-		(void)json_object_set_new(json, "bad_proxy_headers",
-					  json_integer((json_int_t)numbers.bad_headers));
+		add_proxy_numbers(json, service, &numbers);
 	return json;
 }
 

@@ -37,10 +37,18 @@ static json_t *access_log_json(void)
 			 (json_int_t)counts.dropped);
 }
 
+/* Of requests that failed, see passive.h. */
+static json_t *reports_json(const struct load_balancer *lb)
+{
+	uint64_t dropped = lb->proxy ? proxy_reports_dropped(lb->proxy) : 0;
+
+	return json_pack("{s:I}", "dropped", (json_int_t)dropped);
+}
+
 void api_stats(void *ctx, const struct control_request *request, struct control_reply *reply)
 {
 	(void)request;
-	reply->body = json_pack("{s:o,s:o,s:o,s:o}", "access_log", access_log_json(), "flows",
-				flows_json(ctx), "services", api_services_json(ctx), "verdicts",
-				verdicts_json(ctx));
+	reply->body = json_pack("{s:o,s:o,s:o,s:o,s:o}", "access_log", access_log_json(), "flows",
+				flows_json(ctx), "failure_reports", reports_json(ctx), "services",
+				api_services_json(ctx), "verdicts", verdicts_json(ctx));
 }

@@ -45,6 +45,8 @@ static void read_proxy(struct load_balancer *lb, uint32_t id, struct service_num
 	numbers->opened = stats.opened;
 	numbers->requests = stats.requests;
 	numbers->bad_headers = stats.bad_headers;
+	numbers->refused = stats.refused;
+	numbers->no_room = stats.no_room;
 	numbers->bytes = stats.bytes_in + stats.bytes_out;
 }
 

@@ -24,6 +24,8 @@ struct service_numbers {
 	uint64_t packets;     /* kernel path */
 	uint64_t requests;    /* proxy path */
 	uint64_t bad_headers; /* proxy path: refused for their PROXY header */
+	uint64_t refused;     /* proxy path: connections, for where they came from */
+	uint64_t no_room;     /* proxy path: requests and relays, by the queue */
 	uint64_t bytes;
 	uint32_t rate_cps;
 };

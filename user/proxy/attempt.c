@@ -137,6 +137,7 @@ static enum exchange_state queue_up(struct exchange *x, const struct snapshot_po
 
 	if (admission_wait(x->worker, &ask, x->waited, &x->waiter) < 0) {
 		x->why = "queue_full";
+		count(&x->client->session.counts->no_room, 1);
 		*ret_status = 503;
 		return EXCHANGE_ENDED;
 	}

@@ -20,6 +20,7 @@ struct service_counts {
 	uint64_t status[6];
 	uint64_t bad_headers;
 	uint64_t refused; /* connections: denied, too fast, too many of one source */
+	uint64_t no_room; /* requests and relays: the queue was full, or its time over */
 } __attribute__((aligned(64)));
 
 static inline void count(uint64_t *counter, uint64_t n)

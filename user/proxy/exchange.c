@@ -483,6 +483,7 @@ static enum flow timed_out(struct exchange *x)
 	switch (x->wait) {
 	case WAIT_QUEUE:
 		x->why = "queue_timeout";
+		count(&x->client->session.counts->no_room, 1);
 		log_no_room(x);
 		return refuse(x, 503, x->why);
 	case WAIT_CONNECT:

@@ -129,6 +129,8 @@ static void add_counts(struct proxy_stats *sum, const struct service_counts *cou
 	for (int i = 0; i < 6; i++)
 		sum->status[i] += count_read(&counts->status[i]);
 	sum->bad_headers += count_read(&counts->bad_headers);
+	sum->refused += count_read(&counts->refused);
+	sum->no_room += count_read(&counts->no_room);
 }
 
 static void sum_rows(const struct count_rows *rows, struct proxy_stats *sum)
@@ -163,6 +165,11 @@ void proxy_on_report(struct proxy *proxy, void (*fn)(void *ctx, const struct poo
 		     void *ctx)
 {
 	reporter_tell(proxy->shared.reporter, fn, ctx);
+}
+
+uint64_t proxy_reports_dropped(const struct proxy *proxy)
+{
+	return reporter_dropped(proxy->shared.reporter);
 }
 
 uint32_t proxy_queued(const struct proxy *proxy, uint32_t pool_id)

@@ -60,6 +60,8 @@ struct proxy_stats {		 /* of one service, summed over workers */
 	uint64_t bytes_in, bytes_out; /* from and to clients */
 	uint64_t status[6];	      /* [2]: 2xx ... [0]: no status was sent */
 	uint64_t bad_headers; /* connections refused for a wrong, late or missing PROXY header */
+	uint64_t refused;     /* connections: denied, too fast, too many of one source */
+	uint64_t no_room;     /* requests and relays: the queue was full, or its time over */
 };
 void proxy_stats(struct proxy *proxy, uint32_t service_id, struct proxy_stats *ret_stats);
 
@@ -69,6 +71,8 @@ void proxy_limit(struct proxy *proxy, uint32_t max_connections);
  * are too many. */
 void proxy_on_report(struct proxy *proxy, void (*fn)(void *ctx, const struct pool_report *report),
 		     void *ctx);
+
+uint64_t proxy_reports_dropped(const struct proxy *proxy);
 
 /* Requests and connections of a pool that wait for a backend with room. */
 uint32_t proxy_queued(const struct proxy *proxy, uint32_t pool_id);

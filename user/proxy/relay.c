@@ -178,6 +178,12 @@ static void refuse(struct relay *relay, const char *why, const char *name)
 	close_relay(relay, true, why);
 }
 
+static void no_room(struct relay *relay, const char *why)
+{
+	count(&relay->session.counts->no_room, 1);
+	refuse(relay, why, NULL);
+}
+
 static const struct snapshot_pool *find_pool(const struct relay *relay)
 {
 	const struct snapshot *snapshot = worker_snapshot(relay->session.worker);
@@ -243,7 +249,7 @@ static void queue_up(struct relay *relay)
 
 	relay->state = RELAY_QUEUED;
 	if (admission_wait(worker, &ask, false, &relay->waiter) < 0) {
-		refuse(relay, "queue_full", NULL);
+		no_room(relay, "queue_full");
 		return;
 	}
 	waiter_tell(relay->waiter, admitted, relay);
@@ -455,7 +461,7 @@ static void on_timer(struct timer *timer)
 	if (relay->state == RELAY_CONNECTING)
 		connect_lost(relay, "connect_timeout");
 	else if (relay->state == RELAY_QUEUED)
-		refuse(relay, "queue_timeout", NULL);
+		no_room(relay, "queue_timeout");
 	else if (relay->state == RELAY_PEEKING)
 		refuse(relay, "client_header_timeout", NULL);
 	else

@@ -79,6 +79,11 @@ void reporter_tell(struct reporter *reporter,
 	reporter->ctx = ctx;
 }
 
+uint64_t reporter_dropped(const struct reporter *reporter)
+{
+	return atomic_load(&reporter->queue.dropped);
+}
+
 void reporter_say(struct worker *worker, uint16_t backend, const char *why)
 {
 	static const uint64_t one = 1;

@@ -19,6 +19,7 @@ int reporter_new(struct loop *loop, struct reporter **ret_reporter);
 void reporter_free(struct reporter *reporter); /* control thread; NULL is fine */
 void reporter_tell(struct reporter *reporter,
 		   void (*fn)(void *ctx, const struct pool_report *report), void *ctx);
+uint64_t reporter_dropped(const struct reporter *reporter); /* because there were too many */
 /* On a worker's thread; <why> is a constant word. Never waits. */
 void reporter_say(struct worker *worker, uint16_t backend, const char *why);
 

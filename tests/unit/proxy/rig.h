@@ -403,6 +403,15 @@ static inline void rig_free(struct rig *rig)
 	free(rig);
 }
 
+/* Of the service; the counters of connections that have ended are at rest. */
+static inline struct proxy_stats rig_stats(struct rig *rig)
+{
+	struct proxy_stats stats;
+
+	proxy_stats(rig->proxy, RIG_SERVICE, &stats);
+	return stats;
+}
+
 struct rig_alarm {
 	struct timer timer;
 	struct loop *loop;

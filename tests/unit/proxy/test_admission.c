@@ -137,6 +137,7 @@ static void a_full_queue_answers_503(void **state)
 	second = ask(rig, 2);
 	wait_queued(rig, 1);
 	answer(ask(rig, 3), "HTTP/1.1 503 ");
+	assert_int_equal(rig_stats(rig).no_room, 1);
 	atomic_store(&gauge.let, 2);
 	answer(first, "HTTP/1.1 200 ");
 	answer(second, "HTTP/1.1 200 ");
@@ -156,6 +157,7 @@ static void who_waits_too_long_gets_503(void **state)
 	wait_for(&gauge.inside, 1, "requests at the origin");
 	answer(ask(rig, 2), "HTTP/1.1 503 ");
 	assert_int_equal(proxy_queued(rig->proxy, RIG_POOL), 0);
+	assert_int_equal(rig_stats(rig).no_room, 1);
 	atomic_store(&gauge.let, 1);
 	answer(first, "HTTP/1.1 200 ");
 	rig_free(rig);
@@ -544,6 +546,28 @@ static void no_backend_is_blamed_for_want_of_descriptors(void **state)
 	}
 }
 
+/* The control thread does not look meanwhile. */
+static void reports_that_find_no_room_are_counted(void **state)
+{
+	static const char requests[] = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct rig *rig = rig_new(NULL, NULL);
+	char text[4096];
+	int fd;
+
+	(void)state;
+	rig_add_dead(rig);
+	rig->pool.retries.attempts = 0;
+	rig_begin(rig);
+	fd = rig_connect(&rig->addr);
+	for (int i = 0; i < REPORT_QUEUE_SIZE + 7; i++) {
+		rig_say(fd, requests);
+		assert_true(rig_read_until(fd, text, sizeof(text), "Bad Gateway\n") > 0);
+	}
+	close(fd);
+	assert_int_equal(proxy_reports_dropped(rig->proxy), 7);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -561,6 +585,7 @@ int main(void)
 			a_request_at_a_backend_that_goes_is_answered_and_its_connection_closed),
 		cmocka_unit_test(a_failure_is_reported_to_the_control_thread),
 		cmocka_unit_test(no_backend_is_blamed_for_want_of_descriptors),
+		cmocka_unit_test(reports_that_find_no_room_are_counted),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

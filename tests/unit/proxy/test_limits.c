@@ -147,6 +147,7 @@ static void too_many_of_a_source_get_429(void **state)
 	third = ask(rig);
 	answered(third, "HTTP/1.1 429 ");
 	assert_true(rig_closed(third, RIG_WAIT_S * 1000));
+	assert_int_equal(rig_stats(rig).refused, 1);
 	close(third);
 	close(first);
 	/* The proxy sees the end in its own time. */
@@ -185,6 +186,7 @@ static void too_many_of_a_source_are_reset_by_a_relay(void **state)
 	second = rig_connect(&rig->addr);
 	assert_int_equal(recv(second, text, sizeof(text), 0), -1);
 	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(rig_stats(rig).refused, 1);
 	close(first);
 	close(second);
 	rig_free(rig);
@@ -217,6 +219,7 @@ static void a_relay_waits_for_a_backend_with_room(void **state)
 	assert_int_equal(rig_read_until(second, text, sizeof(text), "again"), 5);
 	third = rig_connect(&rig->addr);
 	assert_true(recv(third, text, sizeof(text), 0) <= 0);
+	assert_int_equal(rig_stats(rig).no_room, 1);
 	close(second);
 	close(third);
 	rig_free(rig);
@@ -237,6 +240,7 @@ static void a_denied_source_is_reset(void **state)
 	fd = rig_connect(&rig->addr);
 	assert_int_equal(recv(fd, text, sizeof(text), 0), -1);
 	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(rig_stats(rig).refused, 1);
 	close(fd);
 	rig_free(rig);
 }
@@ -280,6 +284,7 @@ static void a_source_has_so_many_connections_in_a_time(void **state)
 		else
 			assert_non_null(strstr(text, "HTTP/1.1 200 "));
 		assert_int_equal(reset, i < 3 ? 0 : i - 2);
+		assert_int_equal(rig_stats(rig).refused, reset);
 		close(fd);
 	}
 	rig_free(rig);
