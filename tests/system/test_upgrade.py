@@ -91,6 +91,13 @@ def test_sessions(lab, lbd):
        lbd.get("/v1/status")["draining"])
     ok("and lbadm says so", f"process {old} drains: 2 connections" in lbd.lbadm("status").stdout,
        lbd.lbadm("status").stdout)
+    for verb in (("session", "list"), ("session", "count"),
+                 ("session", "kill", "--all", "--dry-run"),
+                 ("backend", "kill", "web", "b1", "--dry-run")):
+        done = lbd.lbadm(*verb)
+        ok(f"lbadm {' '.join(verb)} says what it is without",
+           f"without the 2 connections of process {old}" in done.stderr, done.stderr)
+    check("the API has it too", [d["pid"] for d in lbd.get("/v1/sessions")["draining"]], [old])
     ok("a relayed connection goes on", ask(relayed) in ALL)
     check("a kept connection is told with its next response that it ends", close_seen(kept),
           "close")
@@ -106,6 +113,8 @@ def test_sessions(lab, lbd):
     kept.close()
     ok("and they end with their connections",
        wait_for(lambda: not lbd.get("/v1/status")["draining"], 10))
+    check("then nothing is left out", (lbd.lbadm("session", "list").stderr,
+                                       "draining" in lbd.get("/v1/sessions")), ("", False))
 
 
 def test_health(lab, lbd):

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/draining.h"
+
 #define PAGE 2000 /* asked for at a time: lbd does nothing else while it writes them */
 
 struct buffer listing_path(const struct call *call, const char *collection)
@@ -26,10 +28,19 @@ static void query_number(struct buffer *path, const char *name, unsigned long lo
 	path_query(path, name, text);
 }
 
+static void take_draining(json_t *all, const json_t *answer)
+{
+	json_t *draining = json_object_get(answer, "draining");
+
+	if (draining)
+		(void)json_object_set(all, "draining", draining);
+}
+
 /* One page behind the other, until <wanted> are there; <ret_more>: there would be more. */
 static enum cli_exit fetch(const struct call *call, const char *collection, size_t wanted,
-			   json_t *list, bool *ret_more)
+			   json_t *all, bool *ret_more)
 {
+	json_t *list = json_object_get(all, collection);
 	json_int_t next = 0;
 
 	do {
@@ -48,6 +59,7 @@ static enum cli_exit fetch(const struct call *call, const char *collection, size
 			return r;
 		(void)json_array_extend(list, json_object_get(answer, collection));
 		next = json_integer_value(json_object_get(answer, "next"));
+		take_draining(all, answer);
 		json_decref(answer);
 	} while (next && json_array_size(list) < wanted);
 	*ret_more = next != 0;
@@ -68,13 +80,14 @@ enum cli_exit listing_show(const struct call *call, const struct listing *listin
 		json_decref(answer);
 		return CLI_USAGE;
 	}
-	r = fetch(call, listing->collection, wanted, list, &more);
+	r = fetch(call, listing->collection, wanted, answer, &more);
 	if (r == CLI_DONE && call->json)
 		print_json(answer);
 	else if (r == CLI_DONE)
 		print_table(list, listing->columns, listing->none);
 	if (r == CLI_DONE && more && !limit)
 		complain("these are the first %zu; more with --limit N", json_array_size(list));
+	draining_note(answer);
 	json_decref(answer);
 	return r;
 }

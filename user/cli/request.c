@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "cli/draining.h"
 #include "cli/moves.h"
 
 struct buffer path_of(const char *collection, const char *name)
@@ -97,6 +98,7 @@ enum cli_exit request_count(const struct call *call, const char *method, struct 
 		printf("%s%s%s%" JSON_INTEGER_FORMAT "\n",
 		       dry ? "nothing was changed; would be: " : "", done, *done ? " " : "",
 		       json_integer_value(json_object_get(answer, "count")));
+	draining_note(answer);
 	json_decref(answer);
 	return CLI_DONE;
 }

@@ -6,6 +6,7 @@
 #include "base/parse.h"
 #include "daemon/api.h"
 #include "daemon/flow_filter.h"
+#include "daemon/generation.h"
 
 /* A page: all of a full table at once would be 300 MB, and nothing else is done meanwhile. */
 #define FLOWS_DEFAULT 1000
@@ -303,6 +304,7 @@ static void kill_sessions(const struct walk *walk, uint16_t id, struct control_r
 	}
 	(void)json_object_set_new(reply->body, "flows", json_integer((json_int_t)walk->count));
 	(void)json_object_set_new(reply->body, "sessions", json_integer((json_int_t)sessions));
+	generations_note(walk->lb, reply->body);
 	sessions += walk->count;
 	(void)json_object_set_new(reply->body, "count", json_integer((json_int_t)sessions));
 }

@@ -8,6 +8,7 @@
 #include "base/parse.h"
 #include "daemon/api.h"
 #include "daemon/flow_filter.h"
+#include "daemon/generation.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
@@ -268,6 +269,8 @@ static void look_around(struct look *look, struct control_reply *reply)
 		answer(look, reply);
 	else
 		reply->body = json_pack("{s:I}", "count", (json_int_t)look->count);
+	if (!look->no_memory)
+		generations_note(look->lb, reply->body);
 }
 
 int api_sessions_kill_backend(struct load_balancer *lb, uint16_t backend, bool dry,

@@ -175,6 +175,12 @@ json_t *generations_json(struct load_balancer *lb)
 	return list;
 }
 
+void generations_note(struct load_balancer *lb, json_t *body)
+{
+	if (!list_empty(&lb->generations))
+		(void)json_object_set_new(body, "draining", generations_json(lb));
+}
+
 void generations_count(struct load_balancer *lb)
 {
 	json_t *sum = json_deep_copy(lb->past);

@@ -18,6 +18,8 @@ void generations_resume(struct load_balancer *lb);
 int generations_send(struct load_balancer *lb, int channel);
 void generations_free(struct load_balancer *lb);
 json_t *generations_json(struct load_balancer *lb); /* [{pid, sessions, deadline_ms}] */
+/* Adds them as "draining" to an answer that is without their connections, if there are any. */
+void generations_note(struct load_balancer *lb, json_t *body);
 /* Tells the proxy what all processes before this one counted. */
 void generations_count(struct load_balancer *lb);
 

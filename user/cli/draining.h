@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Older processes that still have connections: an upgrade has replaced them.
+ *
+ * For: verbs whose answer is without those. Owns: nothing. May know: cli/cli.h.
+ */
+#ifndef CLI_DRAINING_H
+#define CLI_DRAINING_H
+
+#include <jansson.h>
+
+/* Says on stderr which there are in the "draining" of <answer>, so that nobody takes the answer
+ * for all there is. */
+void draining_note(const json_t *answer);
+
+#endif
