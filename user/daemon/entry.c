@@ -253,10 +253,9 @@ static void on_change(void *ctx, struct pool *pool)
 {
 	struct pool_entry *entry = ctx;
 
-	(void)pool;
 	entry->stale = true;
 	refresh_soon(entry->lb);
-	slow_start_watch(entry->lb);
+	slow_start_watch(entry->lb, pool);
 }
 
 static int entry_new(struct load_balancer *lb, const struct config_pool *spec,

@@ -16,12 +16,16 @@ static uint32_t next_in_ms(struct load_balancer *lb)
 	return least;
 }
 
-void slow_start_watch(struct load_balancer *lb)
+static void climb_in(struct load_balancer *lb, uint32_t ms)
 {
-	uint32_t ms = timer_running(&lb->climb) ? 0 : next_in_ms(lb);
-
 	if (ms > 0)
 		timer_start(lb->loop, &lb->climb, ms);
+}
+
+void slow_start_watch(struct load_balancer *lb, struct pool *changed)
+{
+	if (!timer_running(&lb->climb))
+		climb_in(lb, pool_climb_in_ms(changed));
 }
 
 static void on_climb(struct timer *timer)
@@ -34,7 +38,7 @@ static void on_climb(struct timer *timer)
 		if (pool_climb_in_ms(pool) > 0)
 			pool_climb(pool);
 	}
-	slow_start_watch(lb);
+	climb_in(lb, next_in_ms(lb));
 }
 
 void slow_start_init(struct load_balancer *lb)

@@ -12,8 +12,9 @@
 void slow_start_init(struct load_balancer *lb);
 /* Services are open: who comes up from now on starts slowly. */
 void slow_start_begin(struct load_balancer *lb);
-/* A pool has changed: somebody may be on the way up. */
-void slow_start_watch(struct load_balancer *lb);
+/* Somebody of the pool may be on the way up. Not all pools are looked at: they change one by one.
+ */
+void slow_start_watch(struct load_balancer *lb, struct pool *changed);
 void slow_start_fini(struct load_balancer *lb);
 
 #endif
