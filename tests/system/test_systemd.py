@@ -185,8 +185,28 @@ def test_stop(_lab, lbd):
     check("with status 0", lbd.process.returncode, 0)
 
 
+def test_stop_early(lab):
+    """While the first checks are on: one backend refuses, another says nothing."""
+    checks = {"type": "tcp", "interval": "5s", "timeout": "5s", "fall": 1}
+    slow = pool(["b1"], port=9999, health=checks)
+    slow["backends"].append({"address": "10.0.1.99:80", "name": "none"})
+    lbd = Lbd(lab, config(None, {"web": slow}, {
+        "web": {"listen": WEB, "protocol": "http", "pool": "web"}}))
+    on_failure(lbd.log)
+    try:
+        lbd.spawn()
+        ok("checks are on", lbd.wait_log("is down: connect_refused"))
+        check("told to stop before it has opened its services, lbd ends well", lbd.stop(), 0)
+        text = lbd.log_text()
+        ok("and complains of nothing", " error: " not in text and "ready" not in text, text)
+    finally:
+        lbd.close()
+        forget(lbd.log)
+
+
 def test_all():
     with Lab("xdp") as lab:
+        test_stop_early(lab)
         lbd = Service(lab, services(WEB, OTHER))
         on_failure(lbd.log)
         try:

@@ -237,6 +237,7 @@ void load_balancer_shutdown(struct load_balancer *lb)
 		return;
 	}
 	lb->stopping = true;
+	timer_stop(lb->loop, &lb->opening); /* what is not open yet stays closed */
 	upgrade_cancel(lb);
 	if (upgrade_busy(lb))
 		return; /* it drains already */
