@@ -23,8 +23,10 @@ LOADS = {
     "a connection for each, 64 at once": (64, ["-H", "Connection: close"]),
 }
 BODIES = {"1 MB": (16, "/1m", 1 << 20), "100 MB": (2, "/100m", 100 << 20)}
-LBD, RELAY, HAPROXY, HAPROXY_TCP, NGINX, BARE = (
-    "lbd", "lbd, tcp relay", "HAProxy", "HAProxy, mode tcp", "nginx", "bare epoll relay")
+LBD, RELAY, HAPROXY, HAPROXY_TCP, NGINX, BARE, THINKING = (
+    "lbd", "lbd, tcp relay", "HAProxy", "HAProxy, mode tcp", "nginx", "bare epoll relay",
+    "bare relay that thinks")
+THINK_NS = 2200  # about each of two messages a request: some of what lbd's own code takes
 # lbd's CPU per request beside another's: the targets.
 TARGETS = {
     "64 connections": [(HAPROXY, 0.80), (NGINX, 0.90), (BARE, 1.25)],
@@ -69,10 +71,12 @@ def everybody(helpers):
         with lab.lbd(lbd_config(lab, 8001, 8101, 8002)) as lbd:
             haproxy = start_haproxy_http(lab, 8003, 8103)
             nginx = start_nginx(lab, 8005, 8105)
-            bare = lab.popen("lb", f"{helpers}/relay", "8006", *map(address_of, NAMES)).pid
+            bare, thinking = (
+                lab.popen("lb", f"{helpers}/relay", port, str(ns), *map(address_of, NAMES)).pid
+                for port, ns in (("8006", 0), ("8007", THINK_NS)))
             plain = [Contestant(LBD, 8001, lbd.process.pid),
                      Contestant(HAPROXY, 8003, haproxy), Contestant(NGINX, 8005, nginx),
-                     Contestant(BARE, 8006, bare),
+                     Contestant(BARE, 8006, bare), Contestant(THINKING, 8007, thinking),
                      Contestant(RELAY, 8002, lbd.process.pid),
                      Contestant(HAPROXY_TCP, 8004, start_haproxy_tcp(lab, 8004))]
             logged = [Contestant(LBD, 8101, lbd.process.pid), Contestant(HAPROXY, 8103, haproxy),
@@ -122,7 +126,7 @@ def requests(lab, plain, logged):
             for each in rotated(plain, run):
                 # A relay keeps its clients' connections: with one for each request it measures
                 # its backends.
-                if not (more and each.name in (BARE, RELAY, HAPROXY_TCP)):
+                if not (more and each.name in (BARE, THINKING, RELAY, HAPROXY_TCP)):
                     tables[load].add(each.name, Turn(lab, each, connections, more=more))
         for each in rotated(logged, run):
             with_logs.add(each.name, Turn(lab, each, 64))
@@ -131,13 +135,13 @@ def requests(lab, plain, logged):
 
 
 def bodies(lab, plain):
-    """The bare relay takes no part: it drops who does not read at once."""
+    """The bare relays take no part: they drop who does not read at once."""
     tables = {name: Table(f"bodies of {name}: CPU of the proxy's process per GB", "s", digits=3)
               for name in BODIES}
     for run in range(RUNS):
         for name, (connections, path, size) in BODIES.items():
             for each in rotated(plain, run):
-                if each.name == BARE:
+                if each.name in (BARE, THINKING):
                     continue
                 turn = Turn(lab, each, connections, path)
                 cost = (turn.user + turn.system) / (turn.count * size / 1e9) if turn.count else None

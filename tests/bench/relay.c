@@ -3,7 +3,10 @@
  * The least that a proxy can do: one thread, epoll, bytes from one socket to the other and back, a
  * connection to a backend for each client, in turn. The floor under the benchmarks' proxies.
  *
- *   relay PORT BACKEND_ADDRESS...       all backends listen on port 80
+ *   relay PORT NS BACKEND_ADDRESS...    all backends listen on port 80
+ *
+ * For NS nanoseconds it thinks about each message: what a proxy that has work to do costs although
+ * its system calls are the same. 0: it does not even look at the clock.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_EVENTS 256
@@ -28,6 +32,7 @@ struct side {
 };
 
 static int epoll_fd;
+static int64_t think_ns;
 static struct side *ended;
 
 static void die(const char *what)
@@ -98,6 +103,22 @@ static void accept_all(int listener, const struct sockaddr_in *backends, int cou
 	}
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static void think(void)
+{
+	int64_t until = think_ns > 0 ? now_ns() + think_ns : 0;
+
+	while (until > 0 && now_ns() < until)
+		;
+}
+
 /* All of one read goes out at once: the benchmark's messages are far smaller than a socket's
  * buffer, and a peer that does not read ends the pair. */
 static void move(struct side *side)
@@ -107,6 +128,7 @@ static void move(struct side *side)
 
 	if (n < 0 && errno == EAGAIN)
 		return;
+	think();
 	if (n <= 0 || send(side->other->fd, bytes, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) != n)
 		pair_end(side);
 }
@@ -151,17 +173,18 @@ static void run(int listener, const struct sockaddr_in *backends, int count)
 int main(int argc, char **argv)
 {
 	struct sockaddr_in backends[16] = {0};
-	int count = argc - 2, listener;
+	int count = argc - 3, listener;
 
 	if (count < 1 || count > 16) {
-		(void)fprintf(stderr, "usage: relay PORT BACKEND_ADDRESS...\n");
+		(void)fprintf(stderr, "usage: relay PORT NS BACKEND_ADDRESS...\n");
 		return 2;
 	}
+	think_ns = strtoll(argv[2], NULL, 10);
 	for (int i = 0; i < count; i++) {
 		backends[i].sin_family = AF_INET;
 		backends[i].sin_port = htons(80);
-		if (inet_pton(AF_INET, argv[i + 2], &backends[i].sin_addr) != 1)
-			die(argv[i + 2]);
+		if (inet_pton(AF_INET, argv[i + 3], &backends[i].sin_addr) != 1)
+			die(argv[i + 3]);
 	}
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd < 0)
