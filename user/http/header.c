@@ -18,7 +18,7 @@ struct known {
 static const struct known known[LONGEST_NAME + 1][2] = {
 	[2] = {{{"te", 2}, HTTP_H_TE, true}},
 	[3] = {{{"via", 3}, HTTP_H_VIA, false}},
-	[4] = {{{"host", 4}, HTTP_H_HOST, false}},
+	[4] = {{{"host", 4}, HTTP_H_HOST, false}, {{"date", 4}, HTTP_H_DATE, false}},
 	[6] = {{{"expect", 6}, HTTP_H_EXPECT, false}, {{"cookie", 6}, HTTP_H_COOKIE, false}},
 	[7] = {{{"trailer", 7}, HTTP_H_TRAILER, false}, {{"upgrade", 7}, HTTP_H_UPGRADE, true}},
 	[9] = {{{"forwarded", 9}, HTTP_H_FORWARDED, false}},

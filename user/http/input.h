@@ -13,7 +13,7 @@
 
 #include "http/message.h"
 
-#define HTTP_HEADER_IDS (HTTP_H_MAX_FORWARDS + 1)
+#define HTTP_HEADER_IDS (HTTP_H_DATE + 1)
 
 struct http_input {
 	const char *start;

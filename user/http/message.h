@@ -72,6 +72,7 @@ enum http_header_id {
 	HTTP_H_X_REQUEST_ID,
 	HTTP_H_TRACEPARENT,
 	HTTP_H_MAX_FORWARDS,
+	HTTP_H_DATE,
 };
 
 struct http_header {

@@ -143,6 +143,7 @@ static int redirect(struct asked *asked, struct wire *out)
 	int err = 0;
 
 	redirect.close = client_ends_after_answer(client);
+	redirect.date = worker_date(client->session.worker);
 	if (asked->rule->response_edits.n > 0) {
 		notes = buffer_take(buffers);
 		err = notes ? reply_edit_note(&asked->rule->response_edits, &asked->variables,
@@ -190,7 +191,8 @@ static struct exchange *stopped_here(struct client *client, struct client_refusa
 
 	if (!out || WIRE_ROOM - out->len < ERROR_REPLY_MAX)
 		return refused(ret_refusal, 500, "no_memory");
-	options_reply_write(client_ends_after_answer(client), out);
+	options_reply_write(client_ends_after_answer(client), worker_date(client->session.worker),
+			    out);
 	return refused(ret_refusal, 200, NULL);
 }
 

@@ -20,6 +20,7 @@ void error_reply_write(const struct error_reply *reply, struct wire *out)
 	struct http_writer w = {.ptr = out->data + out->len, .size = WIRE_ROOM - out->len};
 
 	http_put_status_line(&w, reply->status, text);
+	http_put_header(&w, SLICE("Date"), reply->date);
 	http_put_header(&w, SLICE("Content-Type"), SLICE("text/plain"));
 	put_number_header(&w, SLICE("Content-Length"), text.len + 1);
 	if (reply->status == 503 || reply->status == 429)
@@ -37,11 +38,12 @@ void error_reply_write(const struct error_reply *reply, struct wire *out)
 	out->len += (uint32_t)w.len;
 }
 
-void options_reply_write(bool close, struct wire *out)
+void options_reply_write(bool close, struct slice date, struct wire *out)
 {
 	struct http_writer w = {.ptr = out->data + out->len, .size = WIRE_ROOM - out->len};
 
 	http_put_status_line(&w, 200, slice_of(http_status_text(200)));
+	http_put_header(&w, SLICE("Date"), date);
 	http_put_header(&w, SLICE("Allow"), allowed);
 	put_number_header(&w, SLICE("Content-Length"), 0);
 	if (close)

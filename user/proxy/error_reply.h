@@ -16,12 +16,13 @@ struct error_reply {
 	unsigned status;
 	bool head_only; /* the request was HEAD */
 	bool close;	/* the connection ends after it */
+	struct slice date;
 };
 
 /* Appends it to <out>, which has room for ERROR_REPLY_MAX. */
 void error_reply_write(const struct error_reply *reply, struct wire *out);
 
 /* The same for OPTIONS that may go no further: 200 and the methods there are. */
-void options_reply_write(bool close, struct wire *out);
+void options_reply_write(bool close, struct slice date, struct wire *out);
 
 #endif

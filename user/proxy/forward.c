@@ -190,6 +190,8 @@ int forward_response_put(const struct forward_response *forward, struct http_hea
 	settle_trailer(head, forward->framing);
 	http_put_end_to_end(&w, head);
 	put_via(head, taken, &w);
+	if (forward->date.len > 0 && !(taken & 1U << HTTP_H_DATE)) /* RFC 9110 section 6.6.1 */
+		http_put_header(&w, SLICE("Date"), forward->date);
 	reply_edit_put(forward->notes, forward->backend, &w);
 	if (forward->upgrade)
 		put_upgrade(&w, head);

@@ -31,6 +31,7 @@ struct forward_response {
 	enum http_method method;
 	bool keep_alive;    /* of the client's connection */
 	bool upgrade;	    /* a 101 */
+	struct slice date;  /* for a response that has none; empty: it has one */
 	struct slice notes; /* what the route changes, see reply_edit.h */
 	const struct reply_backend *backend;
 };

@@ -144,6 +144,7 @@ static void reply(struct client *client, unsigned status)
 		.status = status,
 		.head_only = client->head_only,
 		.close = client_ends_after_answer(client),
+		.date = worker_date(client->session.worker),
 	};
 	struct wire *out = channel_out(channel);
 
@@ -370,6 +371,8 @@ int client_put_response(struct client *client, struct http_head *head, enum http
 
 	if (forward.framing == HTTP_BODY_UNTIL_CLOSE)
 		forward.keep_alive = false;
+	if (!http_find(head, HTTP_H_DATE))
+		forward.date = worker_date(client->session.worker);
 	err = out ? put_noted(client, &forward, head, out) : -ENOMEM;
 	if (err < 0)
 		return err;

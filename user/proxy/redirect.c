@@ -11,6 +11,8 @@ int redirect_write(const struct redirect *redirect, struct wire *out)
 	struct http_writer w = {.ptr = out->data + out->len, .size = WIRE_ROOM - out->len};
 
 	http_put_status_line(&w, code, slice_of(http_status_text(code)));
+	if (!(reply_edit_withhold(wire_slice(redirect->notes), NULL) & 1U << HTTP_H_DATE))
+		http_put_header(&w, SLICE("Date"), redirect->date);
 	http_put(&w, SLICE("Location: "));
 	format_expand(&rule->redirect, variables_value, redirect->variables, &w);
 	http_put(&w, SLICE("\r\nContent-Length: 0\r\n"));

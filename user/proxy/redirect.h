@@ -16,7 +16,8 @@ struct redirect {
 	const struct route_rule *rule;
 	struct variables *variables;
 	const struct wire *notes; /* what the route adds to its answers; NULL: nothing */
-	bool close;		  /* the connection ends after it */
+	struct slice date;
+	bool close; /* the connection ends after it */
 };
 
 /* Appends it to <out>; -EMSGSIZE when it does not fit. */

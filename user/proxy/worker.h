@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "proxy/buffer_pool.h"
 #include "proxy/counts.h"
+#include "proxy/date.h"
 #include "proxy/limits.h"
 #include "proxy/snapshot.h"
 #include "proxy/upstream_pool.h"
@@ -61,11 +62,12 @@ struct worker {
 	struct record *free_records;
 	uint32_t n_free_records;
 	struct log_ring *log_ring; /* for access logs; NULL: no memory for it */
-	struct http_head head;	   /* scratch: filled and used within one call */
-	int reserve_fd;		   /* given up when there are no others, see listener.c */
-	bool draining;		   /* it leaves, or all do */
-	atomic_bool drained;	   /* draining, and without a session */
-	uint64_t log_second;	   /* rate bound of worker_may_log */
+	struct date date;
+	struct http_head head; /* scratch: filled and used within one call */
+	int reserve_fd;	       /* given up when there are no others, see listener.c */
+	bool draining;	       /* it leaves, or all do */
+	atomic_bool drained;   /* draining, and without a session */
+	uint64_t log_second;   /* rate bound of worker_may_log */
 	uint32_t logged, unlogged;
 };
 
@@ -108,6 +110,11 @@ void worker_session_added(struct worker *worker, struct session *session);
 void worker_session_gone(struct worker *worker, struct session *session);
 /* Bounds the lines a storm of failures can write. */
 bool worker_may_log(struct worker *worker);
+static inline struct slice worker_date(struct worker *worker)
+{
+	return date_at(&worker->date, loop_now_ms(worker->loop));
+}
+
 /* Names for the log; "?" when it is gone. */
 const char *worker_service_name(const struct worker *worker, uint32_t service_id);
 const char *worker_pool_name(const struct worker *worker, uint32_t pool_id);
