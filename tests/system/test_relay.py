@@ -12,6 +12,7 @@ import subprocess
 import threading
 
 from lab import NO_CHECK, PROXY, Lab, address_of, backends, config
+from loopback import Loopback
 from tap import at_least, check, main, ok, wait_for
 from traffic import connect, reset
 
@@ -407,5 +408,25 @@ def test_relay():
         backend.listener.close()
 
 
+def test_itself():
+    """A dead backend whose port is among those that connections of this host come from."""
+    pools = {"gone": {"algorithm": "round-robin", "health": NO_CHECK,
+                      "backends": [{"address": "127.0.0.1:40000"}]}}
+    relay_to_it = {"listen": "127.0.0.1:8080", "protocol": "tcp", "path": "proxy", "pool": "gone"}
+    with Loopback() as lab, lab.lbd(config(None, pools, {"relay": relay_to_it})) as lbd:
+        subprocess.run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40001"], check=True)
+        with socket.socket() as sock:
+            sock.settimeout(PATIENCE_S)
+            sock.bind(("127.0.0.1", 50000))
+            sock.connect(("127.0.0.1", 8080))
+            try:
+                sock.sendall(b"hello")
+                text = sock.recv(100)
+            except ConnectionResetError:
+                text = b"reset"
+        check("a connection of lbd to itself is no backend", text, b"reset")
+        check("and counts as a failure", lbd.backends("gone")["127.0.0.1:40000"]["failed"], 3)
+
+
 if __name__ == "__main__":
-    main(test_relay)
+    main(test_relay, test_itself)

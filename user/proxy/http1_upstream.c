@@ -56,7 +56,7 @@ int upstream_connected(struct upstream *upstream)
 
 	if (!(transport->source.ready & (LOOP_WRITE | LOOP_HANGUP)))
 		return -EINPROGRESS;
-	err = socket_error(transport->source.fd);
+	err = socket_connected(transport->source.fd);
 	if (err < 0)
 		return err;
 	return transport_writable(transport) ? 0 : -ECONNRESET;

@@ -426,7 +426,7 @@ static int greet(struct relay *relay)
 static void connected(struct relay *relay)
 {
 	struct worker *worker = relay->session.worker;
-	int err = socket_error(relay->backend.transport.source.fd);
+	int err = socket_connected(relay->backend.transport.source.fd);
 
 	if (err < 0 || !transport_writable(&relay->backend.transport)) {
 		connect_lost(relay, retries_connect_word(err));
