@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """lbadm trace http: what would become of a request, found by asking the router and the balancers,
 who must not notice. No BPF is touched."""
+import select
 import socket
 
 from lab import NO_CHECK, PROXY, Lab, address_of, config, pool
 from tap import check, main, ok, wait_for
 from traffic import connect, request
 
-WEB, SECOND = f"{PROXY}:80", f"{PROXY}:81"
+WEB, SECOND, STICKY, GUARDED, RATED, NARROW, PAIR = (
+    f"{PROXY}:{port}" for port in (80, 81, 83, 84, 85, 86, 87))
 MUTE = 9999  # of b1: takes requests and says nothing
 NAMED = "http://shop.example.com"
 
@@ -24,6 +26,8 @@ def services():
                   "backends": [{"address": f"{address_of('b1')}:{MUTE}", "name": "b1",
                                 "max-connections": 1}]},
     }
+    pools["pair"] = pool(["b1", "b2"], port=MUTE, **{"max-connections": 1})
+    shares = [{"pool": "left", "weight": 1}, {"pool": "right", "weight": 1}]
     routes = [
         {"host": "shop.example.com", "path": "/api/", "method": ["GET", "POST"], "pool": "api",
          "headers": {"set": {"X-Client": "${client_ip}"}, "remove": ["X-Secret"]}},
@@ -31,8 +35,7 @@ def services():
         {"host": "few.example.com", "pool": "few"},
         {"host": "tight.example.com", "pool": "tight"},
         {"host": "nobody.example.com", "pool": "nobody"},
-        {"host": "both.example.com", "pools": [{"pool": "left", "weight": 1},
-                                               {"pool": "right", "weight": 1}]},
+        {"host": "both.example.com", "pools": shares},
         {"host": "old.example.com", "redirect": {"to": "https://new.example.com${target}",
                                                  "code": 308}},
     ]
@@ -41,6 +44,14 @@ def services():
                 "trusted-proxies": ["10.9.0.0/16"]},
         "second": {"listen": SECOND, "protocol": "http", "pool": "left",
                    "proxy-protocol": {"send": "v2"}},
+        "sticky": {"listen": STICKY, "protocol": "http", "sticky": {"cookie": "srv"},
+                   "routes": [{"host": "both.example.com", "pools": shares}, {"pool": "api"}]},
+        "guarded": {"listen": GUARDED, "protocol": "http", "pool": "left",
+                    "deny": ["10.99.0.0/16"], "max-connections-per-source": 1},
+        "rated": {"listen": RATED, "protocol": "http", "pool": "left",
+                  "rate": {"new": 2, "per": "1h"}},
+        "narrow": {"listen": NARROW, "protocol": "http", "pool": "left", "max-connections": 1},
+        "pair": {"listen": PAIR, "protocol": "http", "pool": "pair", "sticky": {"cookie": "srv"}},
         "relay": {"listen": f"{PROXY}:82", "protocol": "tcp", "path": "proxy", "pool": "left"},
     }, workers=2)
 
@@ -149,6 +160,114 @@ def test_full(lab, lbd):
             server.close()
 
 
+def chosen(answer):
+    return [c["name"] for c in answer["candidates"] if c["chosen"]]
+
+
+def cookie_of(headers):
+    return headers["set-cookie"].partition(";")[0]
+
+
+def test_sticky(lab, lbd):
+    url = f"http://{STICKY}/"
+    for _ in range(3):
+        _, body, headers = request(lab, STICKY)
+        name, cookie = body.decode().strip(), cookie_of(headers)
+        answer = trace(lbd, url, "--cookie", cookie)
+        check(f"with the cookie of {name} the request goes there",
+              [chosen(answer), answer["sticky"]],
+              [[name], {"cookie": "srv", "is": "known", "backend": name}])
+    check("another header may be given too",
+          head_of(trace(lbd, url, "--cookie", cookie, "--header", "X-A: b"))[1].get("X-A"), "b")
+    check("without a cookie it says so", trace(lbd, url)["sticky"],
+          {"cookie": "srv", "is": "no_cookie"})
+    answer = trace(lbd, url, "--cookie", "srv=0123456789abcdef")
+    check("with that of nobody too", [answer["sticky"], answer["end"]],
+          [{"cookie": "srv", "is": "no_such_backend"}, "forwarded"])
+    for _ in range(4):
+        _, body, headers = request(lab, STICKY, headers={"Host": "both.example.com"})
+        name, cookie = body.decode().strip(), cookie_of(headers)
+        answer = trace(lbd, "http://both.example.com:83/", "--cookie", cookie)
+        check(f"a cookie of {name} leads to the pool that has it",
+              [answer["pool"], chosen(answer)], [{"b1": "left", "b2": "right"}[name], [name]])
+    check("a service without one says nothing", trace(lbd, f"http://{SECOND}/").get("sticky"), None)
+    text = lbd.lbadm("trace", "http", "GET", url, "--from", "10.0.0.2", "--cookie", cookie).stdout
+    ok("for people: what the cookie names", "sticky     cookie srv names no backend" in text, text)
+
+
+def test_sticky_full(lab, lbd):
+    """Both backends are the test itself."""
+    listeners = {}
+    for name in ("b1", "b2"):
+        listener = lab.socket(name)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address_of(name), MUTE))
+        listener.listen(4)
+        listener.settimeout(5)
+        listeners[name] = listener
+    with connect(lab, PAIR) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        ready, _, _ = select.select(list(listeners.values()), [], [], 5)
+        server, _ = ready[0].accept()
+        server.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        cookie = next(line.partition(": ")[2].partition(";")[0]
+                      for line in client.recv(4096).decode().split("\r\n")
+                      if line.lower().startswith("set-cookie"))
+        name = next(n for n, listener in listeners.items() if listener is ready[0])
+        url = f"http://{PAIR}/"
+        check("the sticky backend has room", chosen(trace(lbd, url, "--cookie", cookie)), [name])
+        client.sendall(f"GET / HTTP/1.1\r\nHost: h\r\nCookie: {cookie}\r\n\r\n".encode())
+        ok("it is full", wait_for(
+            lambda: chosen(trace(lbd, url, "--cookie", cookie)) != [name]))
+        answer = trace(lbd, url, "--cookie", cookie)
+        check("then another one is chosen, and the reason given",
+              [chosen(answer), answer["sticky"]["backend"],
+               [c["why"] for c in answer["candidates"] if c["name"] == name]],
+              [[other for other in listeners if other != name], name,
+               ["full: max-connections is 1"]])
+        server.close()
+    for listener in listeners.values():
+        listener.close()
+
+
+def test_connections(lab, lbd):
+    answer = trace(lbd, f"http://{GUARDED}/", source="10.99.0.7")
+    check("a denied source is reset", some(answer, "end", "status", "reason", "route"),
+          ["refused", None, "denied", None])
+    check("others are served", trace(lbd, f"http://{GUARDED}/")["end"], "forwarded")
+    with connect(lab, GUARDED) as kept:
+        kept.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        kept.recv(4096)
+        check("one connection more than a source may have",
+              some(trace(lbd, f"http://{GUARDED}/"), "status", "reason"),
+              [429, "too_many_of_source"])
+        check("another source may have its own",
+              trace(lbd, f"http://{GUARDED}/", source="10.0.0.99")["end"], "forwarded")
+    for _ in range(4):
+        check("a trace takes nothing of a rate", trace(lbd, f"http://{RATED}/")["end"],
+              "forwarded")
+    check("so all of it is there", [request(lab, RATED)[0] for _ in range(2)], [200, 200])
+    answer = trace(lbd, f"http://{RATED}/")
+    check("when it is used up", some(answer, "end", "status", "reason"),
+          ["refused", None, "rate_limited"])
+    text = lbd.lbadm("trace", "http", "GET", f"http://{RATED}/", "--from", "10.0.0.2").stdout
+    ok("for people: no status, but why", "refused    rate_limited: the source's" in text, text)
+    check("a service with room", trace(lbd, f"http://{NARROW}/").get("waits"), None)
+    with connect(lab, NARROW) as kept:
+        kept.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        kept.recv(4096)
+        answer = trace(lbd, f"http://{NARROW}/")
+        check("a service with all the connections it may have",
+              some(answer, "waits", "end", "backend"),
+              ["service_full", "forwarded", f"{address_of('b1')}:80"])
+        text = lbd.lbadm("trace", "http", "GET", f"http://{NARROW}/", "--from",
+                         "10.0.0.2").stdout
+        ok("for people: the connection waits", "waits      service_full: a new conn" in text, text)
+    check("OPTIONS that goes no further is answered here",
+          some(trace(lbd, f"http://{NARROW}/", "--header", "Max-Forwards: 0", method="OPTIONS"),
+               "end", "status"), ["answered", 200])
+
+
 def test_mistakes(_lab, lbd):
     for name, args, code, says in (
             ("no client", ("trace", "http", "GET", NAMED), 2, "--from is needed"),
@@ -178,7 +297,8 @@ def test_mistakes(_lab, lbd):
 
 def test_trace_http():
     with Lab() as lab, lab.lbd(services()) as lbd:
-        for test in (test_ways, test_heads, test_order, test_full, test_mistakes):
+        for test in (test_ways, test_heads, test_order, test_full, test_sticky, test_sticky_full,
+                     test_connections, test_mistakes):
             test(lab, lbd)
 
 

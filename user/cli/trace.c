@@ -128,16 +128,47 @@ static void print_end(const json_t *answer)
 	long long status = (long long)json_integer_value(json_object_get(answer, "status"));
 
 	if (strcmp(end, "refused") == 0) {
-		printf("refused    %lld %s: %s\n", status, text_of(answer, "reason"),
-		       text_of(answer, "words"));
+		printf("refused    ");
+		if (status)
+			printf("%lld ", status);
+		printf("%s: %s\n", text_of(answer, "reason"), text_of(answer, "words"));
 		print_field(answer, "offset", "offset");
 	} else if (strcmp(end, "redirected") == 0) {
 		printf("redirected %lld %s\n", status, text_of(answer, "location"));
 	} else if (strcmp(end, "queued") == 0) {
-		puts("queued     all eligible backends are full: it waits for one with room");
+		printf("queued     all eligible backends are full: it waits for one with room, "
+		       "behind %lld\n",
+		       (long long)json_integer_value(json_object_get(answer, "ahead")));
+	} else if (strcmp(end, "answered") == 0) {
+		printf("answered   %lld by lbd: Max-Forwards is 0\n", status);
 	} else {
 		printf("forwarded  %s\n", text_of(answer, "backend"));
 	}
+}
+
+/* A new connection of the client is not accepted at once. */
+static void print_waits(const json_t *answer)
+{
+	const char *waits = json_string_value(json_object_get(answer, "waits"));
+
+	if (waits)
+		printf("waits      %s: a new connection is accepted when one has ended\n", waits);
+}
+
+static void print_sticky(const json_t *answer)
+{
+	const json_t *sticky = json_object_get(answer, "sticky");
+	const char *backend = json_string_value(json_object_get(sticky, "backend"));
+
+	if (!sticky)
+		return;
+	printf("sticky     cookie %s", text_of(sticky, "cookie"));
+	if (backend)
+		printf(" names %s\n", backend);
+	else if (strcmp(text_of(sticky, "is"), "no_cookie") == 0)
+		puts(": the request has none");
+	else
+		puts(" names no backend it may go to");
 }
 
 static void print_http(const json_t *answer)
@@ -145,12 +176,14 @@ static void print_http(const json_t *answer)
 	const json_t *candidates = json_object_get(answer, "candidates");
 
 	print_field(answer, "service", "service");
+	print_waits(answer);
 	print_route(answer);
 	if (json_object_get(answer, "pool"))
 		printf("pool       %s, %s\n", text_of(answer, "pool"),
 		       text_of(answer, "algorithm"));
 	if (json_array_size(candidates) > 0)
 		print_table(candidates, http_columns, "");
+	print_sticky(answer);
 	print_end(answer);
 	print_head(answer);
 }
@@ -158,17 +191,22 @@ static void print_http(const json_t *answer)
 static void ask_http(const struct call *call, json_t *body)
 {
 	const char *header = call_value(call, "header");
+	const char *cookie = call_value(call, "cookie");
+	json_t *headers = json_array();
 
 	(void)json_object_set_new(body, "method", json_string(call->args[1]));
 	(void)json_object_set_new(body, "url", json_string(call->args[2]));
 	if (header)
-		(void)json_object_set_new(body, "headers", json_pack("[s]", header));
+		(void)json_array_append_new(headers, json_string(header));
+	if (cookie)
+		(void)json_array_append_new(headers, json_sprintf("Cookie: %s", cookie));
+	(void)json_object_set_new(body, "headers", headers);
 }
 
 /* An option of the other kind of question would say nothing: it is a mistake. */
 static const char *misplaced(const struct call *call, bool http)
 {
-	static const char *const of_http[] = {"from", "service", "header", NULL};
+	static const char *const of_http[] = {"from", "service", "header", "cookie", NULL};
 	static const char *const of_packets[] = {"flags", "in", NULL};
 
 	for (const char *const *name = http ? of_packets : of_http; *name; name++)
@@ -220,6 +258,7 @@ static const struct option options[] = {
 	{"from", "IP", OPTION_TEXT, "from", "http: the client; with a port, if that matters"},
 	{"service", "NAME", OPTION_TEXT, "service", "http: where the URL does not say it"},
 	{"header", "'NAME: VALUE'", OPTION_TEXT, NULL, "http: one more header of the request"},
+	{"cookie", "NAME=VALUE", OPTION_TEXT, NULL, "http: a cookie of the request"},
 	{0},
 };
 

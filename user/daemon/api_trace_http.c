@@ -13,12 +13,19 @@
 #define WORDS	  160
 
 static const char *const end_texts[] = {
-	[HTTP_TRACE_REFUSED] = "refused",
-	[HTTP_TRACE_REDIRECTED] = "redirected",
-	[HTTP_TRACE_QUEUED] = "queued",
+	[HTTP_TRACE_REFUSED] = "refused",     [HTTP_TRACE_REDIRECTED] = "redirected",
+	[HTTP_TRACE_ANSWERED] = "answered",   [HTTP_TRACE_QUEUED] = "queued",
 	[HTTP_TRACE_FORWARDED] = "forwarded",
 };
 static const struct strtable end_names = STRTABLE(end_texts);
+
+static const char *const sticky_texts[] = {
+	[HTTP_TRACE_NOT_STICKY] = "",
+	[HTTP_TRACE_NO_COOKIE] = "no_cookie",
+	[HTTP_TRACE_ASTRAY] = "no_such_backend",
+	[HTTP_TRACE_KNOWN] = "known",
+};
+static const struct strtable sticky_names = STRTABLE(sticky_texts);
 
 /* ---- The question -------------------------------------------------------------------------- */
 
@@ -243,12 +250,13 @@ static void explain(const struct pool_entry *entry, const struct backend *backen
 		    char text[static WORDS])
 {
 	uint32_t limit = backend->spec.max_connections;
+	const struct proxy *proxy = entry->lb->proxy;
 
 	backend_explain(entry->pool, backend, text, WORDS);
 	if (!backend_eligible(entry->pool, backend))
 		return;
 	text[0] = '\0';
-	if (limit > 0 && live_open(backend->live) >= limit)
+	if (limit > 0 && http_trace_inside(proxy, backend->id) >= limit)
 		(void)snprintf(text, WORDS, "full: max-connections is %u", limit);
 }
 
@@ -291,11 +299,28 @@ static void say_pool(const struct question *question, const struct http_trace *t
 					  : json_null());
 }
 
+static void say_sticky(const struct question *question, const struct http_trace *trace,
+		       json_t *answer)
+{
+	json_t *sticky;
+
+	if (trace->sticky == HTTP_TRACE_NOT_STICKY)
+		return;
+	sticky = json_pack("{s:s,s:s}", "cookie", question->service->sticky.cookie, "is",
+			   strtable_name(&sticky_names, (int)trace->sticky));
+	if (trace->wanted)
+		set(sticky, "backend", trace->wanted->name);
+	(void)json_object_set_new(answer, "sticky", sticky);
+}
+
 static void say_refusal(const struct http_trace *trace, json_t *answer)
 {
 	static const struct {
 		const char *reason, *words;
 	} all[] = {
+		{"denied", "'allow' and 'deny' of the service: the connection is reset"},
+		{"rate_limited", "the source's 'rate' is used up: the connection is reset"},
+		{"too_many_of_source", "the source has 'max-connections-per-source' open"},
 		{"method_not_allowed", "lbd serves no request of this method"},
 		{"no_route", "no route takes this host, path and method"},
 		{"no_backend", "no backend of the pool is eligible"},
@@ -324,6 +349,10 @@ static void say_end(const struct question *question, const struct http_trace *tr
 		(void)json_object_set_new(answer, "status", json_integer(trace->status));
 	if (trace->end == HTTP_TRACE_REDIRECTED)
 		set(answer, "location", trace->location);
+	if (trace->waits)
+		set(answer, "waits", trace->waits);
+	if (trace->end == HTTP_TRACE_QUEUED)
+		(void)json_object_set_new(answer, "ahead", json_integer(trace->n_waiting));
 	if (trace->end == HTTP_TRACE_REFUSED) {
 		say_refusal(trace, answer);
 		return;
@@ -357,6 +386,7 @@ static void answer(const struct question *question, struct control_reply *reply)
 					question->service->name);
 		say_route(trace, reply->body);
 		say_pool(question, trace, reply->body);
+		say_sticky(question, trace, reply->body);
 		say_end(question, trace, reply->body);
 	}
 	buffer_fini(&head);

@@ -109,7 +109,7 @@ int admission_prepare(struct admission *admission, const struct snapshot *snapsh
 	return 0;
 }
 
-static uint32_t inside_of(const struct admission *admission, uint16_t backend)
+uint32_t admission_inside(const struct admission *admission, uint16_t backend)
 {
 	return admission->gates[backend].inside;
 }
@@ -185,7 +185,7 @@ bool admission_barred(const struct admission *admission, uint16_t backend)
 static bool has_room(const struct admission *admission, const struct view_member *member)
 {
 	return member->max_connections == 0 ||
-	       inside_of(admission, member->id) < member->max_connections;
+	       admission_inside(admission, member->id) < member->max_connections;
 }
 
 static bool enter(struct admission *admission, const struct view_member *member)
@@ -219,8 +219,8 @@ static bool is_among(uint16_t id, const uint16_t *ids, uint32_t n)
 static bool emptier(const struct admission *admission, const struct view_member *a,
 		    const struct view_member *b)
 {
-	uint64_t in_a = inside_of(admission, a->id);
-	uint64_t in_b = inside_of(admission, b->id);
+	uint64_t in_a = admission_inside(admission, a->id);
+	uint64_t in_b = admission_inside(admission, b->id);
 
 	return in_a * b->weight < in_b * a->weight;
 }

@@ -69,6 +69,7 @@ enum admission_result admission_foresee(struct admission *admission,
 void admission_leave(struct worker *worker, uint32_t pool, uint16_t backend);
 /* For numbers that people read. */
 uint32_t admission_waiting(const struct admission *admission, uint32_t pool);
+uint32_t admission_inside(const struct admission *admission, uint16_t backend);
 
 /* ---- Waiting ------------------------------------------------------------------------------- */
 

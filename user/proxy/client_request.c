@@ -233,15 +233,14 @@ static uint32_t choose_pool(struct asked *asked, uint32_t route)
 	const uint32_t *pools = &asked->service->route_pool[asked->rule->first_pool];
 	struct sticky_ask ask = {.now_ms = loop_now_ms(asked->client->session.worker->loop),
 				 .drain_ms = asked->rule->timeouts.drain};
+	int pool;
 
 	if (sticky->cookie[0])
 		asked->sticky = sticky_read(sticky, asked->head);
 	ask.token = asked->sticky;
-	for (uint32_t i = 0; asked->sticky && i < asked->rule->spec->n_shares; i++) {
-		if (sticky_member(&asked->snapshot->pools[pools[i]], &ask))
-			return pools[i];
-	}
-	return snapshot_route_pool(asked->snapshot, asked->service, route);
+	pool = sticky_pool(asked->snapshot, pools, asked->rule->spec->n_shares, &ask);
+	return pool >= 0 ? (uint32_t)pool
+			 : snapshot_route_pool(asked->snapshot, asked->service, route);
 }
 
 static struct exchange *routed(struct asked *asked, uint32_t route,

@@ -151,6 +151,15 @@ bool limits_reserve(struct worker *worker, uint32_t service_id, uint32_t service
 	return false;
 }
 
+const char *limits_full(const struct limits *limits, uint32_t service_id, uint32_t service_max)
+{
+	uint32_t max = limits->max;
+
+	if (service_max > 0 && limits->of[service_id] >= service_max)
+		return "service_full";
+	return max > 0 && limits->open >= max ? "connections_full" : NULL;
+}
+
 void limits_give_back(struct worker *worker, uint32_t service_id)
 {
 	struct limits *limits = worker->shared->limits;

@@ -36,6 +36,9 @@ void limits_free(struct limits *limits); /* NULL is fine */
 void limits_set(struct limits *limits, uint32_t max);
 void limits_changed(struct limits *limits); /* that of a service may have */
 
+/* Why limits_reserve() would say no now, a constant word; NULL: it would not. */
+const char *limits_full(const struct limits *limits, uint32_t service_id, uint32_t service_max);
+
 /* Of a worker's thread: */
 void limits_join(struct worker *worker);
 void limits_leave(struct worker *worker); /* its thread has ended, or will */

@@ -43,14 +43,17 @@ static bool admit(struct arrival *arrival, const struct service_spec *spec)
 {
 	struct sources *sources = arrival->worker->shared->sources;
 	uint32_t max = spec->max_per_source;
-	const char *why = sources_refuse(sources, arrival->service_id, spec, &arrival->peer,
-					 loop_now_ms(arrival->worker->loop));
+	struct source_ask ask = {.service_id = arrival->service_id,
+				 .spec = spec,
+				 .peer = &arrival->peer,
+				 .now_ms = loop_now_ms(arrival->worker->loop)};
+	const char *why = sources_refuse(sources, &ask);
 
 	if (!why && max > 0) {
 		arrival->of_source =
 			sources_enter(sources, arrival->service_id, &arrival->peer, max);
 		if (!arrival->of_source)
-			arrival->refused = "too_many_of_source";
+			arrival->refused = SOURCES_TOO_MANY;
 	}
 	if (!why && !arrival->refused)
 		return true;

@@ -135,20 +135,22 @@ static bool key_equal(const struct source_key *a, const struct source_key *b)
  * A bucket is the moment when it will be full again: a token taken moves that on by per/new, and
  * there is one left if it is not further away than per. Times are in 1/65536 ms.
  */
-static bool take_token(struct cell *cell, const struct rate_spec *rate, uint64_t now)
+static bool take_token(struct cell *cell, const struct rate_spec *rate, uint64_t now, bool dry)
 {
 	uint64_t per = (uint64_t)rate->per_ms << 16;
 	uint64_t full = (cell->full_ms > now ? cell->full_ms : now) + per / rate->new_flows;
 
 	if (full > now + per)
 		return false;
-	cell->full_ms = full;
+	if (!dry)
+		cell->full_ms = full;
 	return true;
 }
 
-/* NULL: others have all cells it might have, and a limit must not hit the wrong one. */
+/* <dry>: only one that it has already. NULL: others have all cells it might have, and a limit must
+ * not hit the wrong one. */
 static struct cell *find_cell(struct shard *shard, const struct source_key *key, uint64_t hash,
-			      uint64_t now)
+			      uint64_t now, bool dry)
 {
 	struct cell *old = NULL;
 
@@ -160,15 +162,18 @@ static struct cell *find_cell(struct shard *shard, const struct source_key *key,
 		if (!old && cell->full_ms <= now)
 			old = cell;
 	}
+	if (dry)
+		return NULL;
 	if (old)
 		*old = (struct cell){.key = *key};
 	return old;
 }
 
-static bool is_too_fast(struct sources *sources, uint32_t service_id, const struct rate_spec *rate,
-			const struct addr *peer, uint64_t now_ms)
+static bool is_too_fast(struct sources *sources, const struct source_ask *ask)
 {
-	struct source_key key = key_of(service_id, peer, rate->bits4, rate->bits6);
+	const struct rate_spec *rate = &ask->spec->rate;
+	struct source_key key = key_of(ask->service_id, ask->peer, rate->bits4, rate->bits6);
+	uint64_t now = ask->now_ms << 16;
 	struct shard *shard;
 	struct cell *cell;
 	uint64_t hash;
@@ -179,19 +184,19 @@ static bool is_too_fast(struct sources *sources, uint32_t service_id, const stru
 	hash = XXH64(&key, sizeof(key), 0);
 	shard = &sources->shards[hash % SHARDS];
 	pthread_mutex_lock(&shard->lock);
-	cell = find_cell(shard, &key, hash, now_ms << 16);
-	taken = !cell || take_token(cell, rate, now_ms << 16);
+	cell = find_cell(shard, &key, hash, now, ask->dry);
+	taken = !cell || take_token(cell, rate, now, ask->dry);
 	pthread_mutex_unlock(&shard->lock);
 	return !taken;
 }
 
-const char *sources_refuse(struct sources *sources, uint32_t service_id,
-			   const struct service_spec *spec, const struct addr *peer,
-			   uint64_t now_ms)
+const char *sources_refuse(struct sources *sources, const struct source_ask *ask)
 {
-	if ((spec->n_allow || spec->n_deny) && is_denied(spec, peer))
+	const struct service_spec *spec = ask->spec;
+
+	if ((spec->n_allow || spec->n_deny) && is_denied(spec, ask->peer))
 		return "denied";
-	if (spec->rate.new_flows && is_too_fast(sources, service_id, &spec->rate, peer, now_ms))
+	if (spec->rate.new_flows && is_too_fast(sources, ask))
 		return "rate_limited";
 	return NULL;
 }
@@ -267,4 +272,23 @@ void sources_leave(struct sources *sources, uint32_t service_id, const struct ad
 		free(source);
 	}
 	pthread_mutex_unlock(&place.shard->lock);
+}
+
+const char *sources_foresee(struct sources *sources, const struct source_ask *ask)
+{
+	struct place_of place = place_of(sources, ask->service_id, ask->peer);
+	struct source_ask dry = *ask;
+	const struct open_source *source;
+	const char *why;
+	uint32_t open;
+
+	dry.dry = true;
+	why = sources_refuse(sources, &dry);
+	if (why || ask->spec->max_per_source == 0)
+		return why;
+	pthread_mutex_lock(&place.shard->lock);
+	source = find_open(&place);
+	open = source ? source->open : 0;
+	pthread_mutex_unlock(&place.shard->lock);
+	return open >= ask->spec->max_per_source ? SOURCES_TOO_MANY : NULL;
 }

@@ -54,6 +54,16 @@ const struct view_member *sticky_member(const struct snapshot_pool *pool,
 	return member && ask->now_ms < member->since_ms + ask->drain_ms ? member : NULL;
 }
 
+int sticky_pool(const struct snapshot *snapshot, const uint32_t *pools, uint32_t n,
+		const struct sticky_ask *ask)
+{
+	for (uint32_t i = 0; ask->token && i < n; i++) {
+		if (sticky_member(&snapshot->pools[pools[i]], ask))
+			return (int)pools[i];
+	}
+	return -1;
+}
+
 int sticky_note(const struct sticky_spec *spec, struct wire *out)
 {
 	struct http_writer w = {.ptr = out->data + out->len, .size = WIRE_ROOM - out->len};

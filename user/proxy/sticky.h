@@ -29,6 +29,9 @@ struct sticky_ask {
 /* The backend of that token, if the client may still go there; NULL: none. */
 const struct view_member *sticky_member(const struct snapshot_pool *pool,
 					const struct sticky_ask *ask);
+/* Which of these pools has it: an index into the snapshot's; -1: none. */
+int sticky_pool(const struct snapshot *snapshot, const uint32_t *pools, uint32_t n,
+		const struct sticky_ask *ask);
 /* Notes for the response that it sets the cookie if the backend is another (reply_edit.h). 0 or
  * -EMSGSIZE. */
 int sticky_note(const struct sticky_spec *spec, struct wire *out);

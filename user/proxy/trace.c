@@ -9,14 +9,18 @@
 #include "proxy/forward.h"
 #include "proxy/proxy.h"
 #include "proxy/route.h"
+#include "proxy/sources.h"
 #include "proxy/state.h"
+#include "proxy/sticky.h"
 
 /* One question on its way. */
 struct tracing {
 	const struct http_trace_question *question;
 	const struct snapshot *snapshot;
 	const struct snapshot_service *service;
-	struct admission *admission;
+	struct proxy_shared *shared;
+	uint64_t now_ms;
+	struct sticky_ask sticky;
 	struct request_id names;
 	struct variables variables;
 	struct http_trace *trace;
@@ -76,15 +80,48 @@ static void redirected(struct tracing *tracing, const struct route_rule *rule)
 		refused(trace, 500, "response_head_too_large");
 }
 
+/* As choose_pool() in client_request.c, but that nobody's turn moves on. */
+static void choose_pool(struct tracing *tracing, const struct route_rule *rule)
+{
+	const struct sticky_spec *spec = &tracing->service->spec->sticky;
+	const uint32_t *pools = &tracing->service->route_pool[rule->first_pool];
+	const struct snapshot *snapshot = tracing->snapshot;
+	struct sticky_ask *ask = &tracing->sticky;
+	int pool;
+
+	ask->now_ms = tracing->now_ms;
+	ask->drain_ms = rule->timeouts.drain;
+	ask->token = spec->cookie[0] ? sticky_read(spec, &tracing->trace->parsed) : 0;
+	pool = sticky_pool(snapshot, pools, rule->spec->n_shares, ask);
+	if (pool < 0)
+		pool = (int)snapshot_next_pool(snapshot, tracing->service,
+					       tracing->trace->route_index);
+	tracing->trace->pool = &snapshot->pools[pool];
+}
+
+static void find_wanted(struct tracing *tracing)
+{
+	struct http_trace *trace = tracing->trace;
+
+	if (tracing->sticky.token)
+		trace->wanted = sticky_member(trace->pool, &tracing->sticky);
+	trace->sticky = trace->wanted				   ? HTTP_TRACE_KNOWN
+			: tracing->sticky.token			   ? HTTP_TRACE_ASTRAY
+			: tracing->service->spec->sticky.cookie[0] ? HTTP_TRACE_NO_COOKIE
+								   : HTTP_TRACE_NOT_STICKY;
+}
+
 static bool pick(struct tracing *tracing)
 {
 	const struct addr *from = &tracing->question->from;
+	struct admission *admission = tracing->shared->admission;
 	struct http_trace *trace = tracing->trace;
 	struct pick_key key = {.client = trace->forwarded.client,
 			       .hash = XXH64(from, sizeof(*from), tracing->service->id)};
-	struct admission_ask ask = {.pool = trace->pool, .key = &key};
+	struct admission_ask ask = {.pool = trace->pool, .key = &key, .preferred = trace->wanted};
 
-	switch (admission_foresee(tracing->admission, &ask, &trace->member)) {
+	trace->n_waiting = admission_waiting(admission, trace->pool->id);
+	switch (admission_foresee(admission, &ask, &trace->member)) {
 	case ADMISSION_IN:
 		trace->end = HTTP_TRACE_FORWARDED;
 		return true;
@@ -93,8 +130,7 @@ static bool pick(struct tracing *tracing)
 		return false;
 	default:
 		trace->end = HTTP_TRACE_QUEUED;
-		if (admission_waiting(tracing->admission, trace->pool->id) >=
-		    trace->pool->spec->queue.size)
+		if (trace->n_waiting >= trace->pool->spec->queue.size)
 			refused(trace, 503, "queue_full");
 		return trace->end == HTTP_TRACE_QUEUED;
 	}
@@ -127,11 +163,28 @@ static void routed(struct tracing *tracing)
 		redirected(tracing, rule);
 		return;
 	}
-	trace->pool = &tracing->snapshot->pools[snapshot_next_pool(
-		tracing->snapshot, tracing->service, trace->route_index)];
+	choose_pool(tracing, rule);
+	find_wanted(tracing);
 	tracing->variables.pool = trace->pool->spec->name;
 	if (pick(tracing))
 		put_head(tracing, rule);
+}
+
+/* Its connection, if it were a new one. */
+static bool accepted(struct tracing *tracing)
+{
+	const struct service_spec *spec = tracing->service->spec;
+	struct http_trace *trace = tracing->trace;
+	struct source_ask ask = {.service_id = tracing->service->id,
+				 .spec = spec,
+				 .peer = &tracing->question->from,
+				 .now_ms = tracing->now_ms};
+	const char *why = sources_foresee(tracing->shared->sources, &ask);
+
+	trace->waits = limits_full(tracing->shared->limits, ask.service_id, spec->max_connections);
+	if (why)
+		refused(trace, strcmp(why, SOURCES_TOO_MANY) == 0 ? 429 : 0, why);
+	return !why;
 }
 
 static void follow(struct tracing *tracing)
@@ -139,10 +192,15 @@ static void follow(struct tracing *tracing)
 	struct http_trace *trace = tracing->trace;
 	int route;
 
-	if (!parsed(tracing))
+	if (!accepted(tracing) || !parsed(tracing))
 		return;
 	if (!client_method_allowed(&trace->parsed)) {
 		refused(trace, 405, "method_not_allowed");
+		return;
+	}
+	if (trace->parsed.counts_hops && trace->parsed.max_forwards == 0) {
+		trace->end = HTTP_TRACE_ANSWERED;
+		trace->status = 200;
 		return;
 	}
 	route = route_find(tracing->service->table, &trace->parsed);
@@ -154,13 +212,19 @@ static void follow(struct tracing *tracing)
 	routed(tracing);
 }
 
+uint32_t http_trace_inside(const struct proxy *proxy, uint16_t backend)
+{
+	return admission_inside(proxy->shared.admission, backend);
+}
+
 int http_trace(struct proxy *proxy, const struct http_trace_question *question,
 	       struct http_trace *ret_trace)
 {
 	struct tracing tracing = {
 		.question = question,
 		.snapshot = atomic_load(&proxy->shared.current),
-		.admission = proxy->shared.admission,
+		.shared = &proxy->shared,
+		.now_ms = loop_now_ms(proxy->loop),
 		.trace = ret_trace,
 	};
 
