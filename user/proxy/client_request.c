@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "net/socket.h"
+#include "proxy/client_answer.h"
 #include "proxy/error_reply.h"
 #include "proxy/forward.h"
 #include "proxy/greeting.h"

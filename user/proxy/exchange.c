@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "proxy/admission.h"
 #include "proxy/attempt.h"
+#include "proxy/client_answer.h"
 #include "proxy/http1_client.h"
 #include "proxy/patience.h"
 #include "proxy/record.h"

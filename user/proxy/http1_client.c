@@ -5,45 +5,13 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "proxy/client_answer.h"
+#include "proxy/client_close.h"
 #include "proxy/client_request.h"
-#include "proxy/error_reply.h"
 #include "proxy/exchange.h"
-#include "proxy/forward.h"
 #include "proxy/last_error.h"
 #include "proxy/listener.h"
 #include "proxy/record.h"
-#include "proxy/sticky.h"
-
-static void enter(struct client *client, enum client_state state)
-{
-	client->state = state;
-}
-
-static void patience(struct client *client, uint32_t ms)
-{
-	timer_start(client->session.worker->loop, &client->timer, ms);
-}
-
-static void free_client(struct deferred *deferred)
-{
-	free(container_of(deferred, struct client, freeing));
-}
-
-static void close_client(struct client *client)
-{
-	struct worker *worker = client->session.worker;
-
-	if (client->state == CLIENT_CLOSED)
-		return;
-	enter(client, CLIENT_CLOSED);
-	client_count_bytes(client);
-	timer_stop(worker->loop, &client->timer);
-	channel_close(&client->channel);
-	count(&client->session.counts->closed, 1);
-	client->freeing.run = free_client;
-	loop_defer(worker->loop, &client->freeing);
-	worker_session_gone(worker, &client->session);
-}
 
 void client_count_bytes(struct client *client)
 {
@@ -57,13 +25,6 @@ void client_count_bytes(struct client *client)
 	client->counted_out = channel->sent;
 }
 
-static void count_status(struct client *client, unsigned status)
-{
-	client->answered = true;
-	client->status = status;
-	count(&client->session.counts->status[status / 100 < 6 ? status / 100 : 0], 1);
-}
-
 /* The line of the access log. */
 static void finish(struct client *client, const char *why)
 {
@@ -71,89 +32,10 @@ static void finish(struct client *client, const char *why)
 	client->record = NULL;
 }
 
-/* ---- Closing ------------------------------------------------------------------------------- */
-
-/* Throws away what comes. */
-static void linger(struct client *client)
-{
-	struct channel *channel = &client->channel;
-	uint64_t before = channel->received;
-
-	while (transport_pending(&channel->transport)) {
-		ssize_t n = channel_read(channel);
-
-		if (n == 0 || (n < 0 && n != -EAGAIN)) {
-			close_client(client);
-			return;
-		}
-		if (n < 0)
-			return;
-		channel_consume(channel, wire_left(channel->in));
-		if (channel->received - before >= CHANNEL_BUDGET) {
-			loop_run_again(client->session.worker->loop, &channel->transport.source);
-			return;
-		}
-	}
-}
-
-/* RFC 9112 section 9.6: closing with unread bytes would reset the connection and may destroy the
- * answer. */
-static void close_softly(struct client *client)
-{
-	struct channel *channel = &client->channel;
-
-	if (channel_flush(channel) < 0) {
-		close_client(client);
-		return;
-	}
-	if (!channel_flushed(channel))
-		return;
-	if (channel->reader.done && !channel->in && !transport_pending(&channel->transport)) {
-		close_client(client);
-		return;
-	}
-	transport_shutdown(&channel->transport);
-	enter(client, CLIENT_LINGER);
-	channel_consume(channel, wire_left(channel->in));
-	patience(client, CLIENT_LINGER_MS);
-	linger(client);
-}
-
-static void begin_close(struct client *client)
-{
-	enter(client, CLIENT_CLOSING);
-	patience(client, client->timeouts.client_body);
-	close_softly(client);
-}
-
-/* Not while a body that nobody reads is still to come. That HTTP/1.0 may go on would have to be
- * said, which is not worth it (RFC 9112 section 9.3). */
-bool client_ends_after_answer(struct client *client)
-{
-	const struct worker *worker = client->session.worker;
-
-	client->keep_alive = client->keep_alive && client->minor > 0 &&
-			     client->channel.reader.done && !client->retiring && !worker->draining;
-	return !client->keep_alive;
-}
-
 static void reply(struct client *client, unsigned status)
 {
-	struct channel *channel = &client->channel;
-	struct error_reply error = {
-		.status = status,
-		.head_only = client->head_only,
-		.close = client_ends_after_answer(client),
-		.date = worker_date(client->session.worker),
-	};
-	struct wire *out = channel_out(channel);
-
-	if (!out || WIRE_ROOM - out->len < ERROR_REPLY_MAX) {
-		close_client(client);
-		return;
-	}
-	count_status(client, status);
-	error_reply_write(&error, out);
+	if (client_put_error(client, status) < 0)
+		client_close(client);
 }
 
 static void refuse(struct client *client, unsigned status, const char *why)
@@ -174,7 +56,7 @@ static void refuse(struct client *client, unsigned status, const char *why)
 	reply(client, status);
 	finish(client, why);
 	if (client->state != CLIENT_CLOSED)
-		begin_close(client);
+		client_close_softly(client);
 }
 
 /* A whole answer that no backend has given is in the wire. */
@@ -182,7 +64,7 @@ static void answered(struct client *client)
 {
 	if (!client->keep_alive || channel_flush(&client->channel) < 0 ||
 	    !channel_flushed(&client->channel))
-		begin_close(client);
+		client_close_softly(client);
 	else
 		client_exchange_done(client);
 }
@@ -207,7 +89,7 @@ static void begin_request(struct client *client, struct http_head *head, size_t 
 	exchange = client_request_new(client, head, &refusal);
 	if (!exchange && !refusal.why) {
 		channel_consume(&client->channel, len);
-		count_status(client, refusal.status);
+		client_count_status(client, refusal.status);
 		finish(client, "ok");
 		answered(client);
 		return;
@@ -220,7 +102,7 @@ static void begin_request(struct client *client, struct http_head *head, size_t 
 	channel_consume(&client->channel, len);
 	timer_stop(worker->loop, &client->timer);
 	client->exchange = exchange;
-	enter(client, CLIENT_BUSY);
+	client_enter(client, CLIENT_BUSY);
 	exchange_start(exchange);
 }
 
@@ -262,7 +144,7 @@ static void left_early(struct client *client)
 		client->record =
 			record_begin(&client->session, &client->channel, NULL, client->began_us);
 	finish(client, "client_closed");
-	close_client(client);
+	client_close(client);
 }
 
 static void read_request(struct client *client)
@@ -273,10 +155,10 @@ static void read_request(struct client *client)
 		ssize_t n;
 
 		if (wire_left(channel->in) > 0 && client->state == CLIENT_IDLE) {
-			enter(client, CLIENT_HEAD);
+			client_enter(client, CLIENT_HEAD);
 			client->began_us = loop_now_us(client->session.worker->loop);
 			client->answered = false;
-			patience(client, client->timeouts.client_header);
+			client_patience(client, client->timeouts.client_header);
 		}
 		if (wire_left(channel->in) > 0 && parse(client))
 			return;
@@ -309,10 +191,8 @@ static void on_ready(struct source *source)
 		exchange_run(client->exchange);
 		break;
 	case CLIENT_CLOSING:
-		close_softly(client);
-		break;
 	case CLIENT_LINGER:
-		linger(client);
+		client_go_on_closing(client);
 		break;
 	case CLIENT_CLOSED:
 		break;
@@ -326,91 +206,10 @@ static void on_timer(struct timer *timer)
 	if (client->state == CLIENT_HEAD)
 		refuse(client, 408, "client_header_timeout");
 	else
-		close_client(client);
+		client_close(client);
 }
 
 /* ---- For exchanges ------------------------------------------------------------------------- */
-
-/* What the exchange has noted for the head of its response, once. */
-static int put_noted(struct client *client, struct forward_response *forward,
-		     struct http_head *head, struct wire *out)
-{
-	struct exchange *x = client->exchange;
-	char token[STICKY_TOKEN_LEN];
-	struct reply_backend backend;
-	int err;
-
-	if (!x->reply)
-		return forward_response_put(forward, head, out);
-	backend = (struct reply_backend){
-		.name = slice_of(x->backend),
-		.token = sticky_write(x->token, token),
-		.moved = x->token != x->sticky,
-	};
-	forward->notes = wire_slice(x->reply);
-	forward->backend = &backend;
-	err = forward_response_put(forward, head, out);
-	forward->backend = NULL;
-	buffer_give(&x->worker->buffers, x->reply);
-	x->reply = NULL;
-	return err;
-}
-
-int client_put_response(struct client *client, struct http_head *head, enum http_method method,
-			bool whole, enum http_framing *ret_framing)
-{
-	struct wire *out = channel_out(&client->channel);
-	struct forward_response forward = {
-		.client_minor = client->minor,
-		.framing = forward_framing(head, client->minor),
-		.method = method,
-		.keep_alive = client->keep_alive && whole && !client->retiring &&
-			      !client->session.worker->draining,
-	};
-	int err;
-
-	if (forward.framing == HTTP_BODY_UNTIL_CLOSE)
-		forward.keep_alive = false;
-	if (!http_find(head, HTTP_H_DATE))
-		forward.date = worker_date(client->session.worker);
-	err = out ? put_noted(client, &forward, head, out) : -ENOMEM;
-	if (err < 0)
-		return err;
-	client->keep_alive = forward.keep_alive;
-	count_status(client, head->status);
-	*ret_framing = forward.framing;
-	return 0;
-}
-
-/* 1xx are for clients that know them (RFC 9110 section 15.2). */
-int client_put_interim(struct client *client, struct http_head *head)
-{
-	struct forward_response forward = {.client_minor = client->minor};
-	struct wire *out;
-	int err;
-
-	if (client->minor == 0)
-		return 0;
-	out = channel_out(&client->channel);
-	err = out ? forward_response_put(&forward, head, out) : -ENOMEM;
-	if (err < 0)
-		return err;
-	channel_flush(&client->channel); /* an error shows when the response is written */
-	return 0;
-}
-
-int client_put_upgrade(struct client *client, struct http_head *head)
-{
-	struct forward_response forward = {.client_minor = client->minor, .upgrade = true};
-	struct wire *out = channel_out(&client->channel);
-	int err = out ? put_noted(client, &forward, head, out) : -ENOMEM;
-
-	if (err < 0)
-		return err;
-	client->keep_alive = false;
-	count_status(client, head->status);
-	return 0;
-}
 
 /* Behind what we have read of a client that has closed its half. */
 static bool has_said_more(struct channel *channel)
@@ -440,7 +239,7 @@ static void await_request(struct client *client)
 	bool ends = client->retiring || client->session.worker->draining;
 	uint32_t ms = client->timeouts.client_idle;
 
-	patience(client, ends && ms > CLIENT_RETIRE_MS ? CLIENT_RETIRE_MS : ms);
+	client_patience(client, ends && ms > CLIENT_RETIRE_MS ? CLIENT_RETIRE_MS : ms);
 }
 
 void client_exchange_done(struct client *client)
@@ -451,10 +250,10 @@ void client_exchange_done(struct client *client)
 	client_count_bytes(client);
 	finish(client, "ok");
 	if (!client->keep_alive) {
-		begin_close(client);
+		client_close_softly(client);
 		return;
 	}
-	enter(client, CLIENT_IDLE);
+	client_enter(client, CLIENT_IDLE);
 	client->head_only = false;
 	await_request(client);
 	if (channel->in || transport_pending(&channel->transport))
@@ -479,11 +278,11 @@ void client_exchange_cut(struct client *client, const char *why)
 
 	client->exchange = NULL;
 	if (!client->answered)
-		count_status(client, 0);
+		client_count_status(client, 0);
 	if (channel_flush(channel) >= 0 && looks_whole)
 		transport_reset(&channel->transport);
 	finish(client, why);
-	close_client(client);
+	client_close(client);
 }
 
 /* ---- Life ---------------------------------------------------------------------------------- */
@@ -504,11 +303,11 @@ static void abort_client(struct session *session)
 	if (client->exchange) {
 		exchange_abort(client->exchange);
 		if (!client->answered)
-			count_status(client, 0);
+			client_count_status(client, 0);
 	}
 	client->exchange = NULL;
 	finish(client, "ended");
-	close_client(client);
+	client_close(client);
 }
 
 static void backend_down(struct session *session)
@@ -575,7 +374,7 @@ void client_accept(const struct arrival *arrival)
 	}
 	count(&client->session.counts->opened, 1);
 	worker_session_added(worker, &client->session);
-	patience(client, client->timeouts.client_header);
+	client_patience(client, client->timeouts.client_header);
 	if (arrival->refused)
 		refuse(client, 429, arrival->refused);
 }

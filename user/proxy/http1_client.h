@@ -51,17 +51,18 @@ struct client {
 
 void client_accept(const struct arrival *arrival);
 
-/* Before an answer that no backend has given: does the connection end after it? From then on
- * that is settled. The reader has begun with the request's body. */
-bool client_ends_after_answer(struct client *client);
+static inline void client_enter(struct client *client, enum client_state state)
+{
+	client->state = state;
+}
+
+static inline void client_patience(struct client *client, uint32_t ms)
+{
+	timer_start(client->session.worker->loop, &client->timer, ms);
+}
 
 /* ---- For exchanges ------------------------------------------------------------------------ */
 
-/* Heads, into the client's wire; -EMSGSIZE when one does not fit. */
-int client_put_response(struct client *client, struct http_head *head, enum http_method method,
-			bool whole, enum http_framing *ret_framing);
-int client_put_interim(struct client *client, struct http_head *head);
-int client_put_upgrade(struct client *client, struct http_head *head);
 /* The client has closed and waits for nothing. */
 bool client_gone(struct client *client);
 void client_count_bytes(struct client *client);
