@@ -120,6 +120,29 @@ def test_rename(lab, lbd):
             ok("not one new connection was refused or reset", failed == 0 and done > 50, text)
 
 
+def test_refused_move(lab, lbd):
+    """Two services are new: one cannot listen, the other would have had an old one's address."""
+    lbd.write_config(services(2))
+    lbd.api("POST", "/v1/config/reload")
+    kept = connect(lab, WEB)
+    close_seen(kept)
+    with lab.socket("lb") as taken:
+        taken.bind((PROXY, 99))
+        taken.listen(1)
+        for a, b in ((f"{PROXY}:99", WEB), (WEB, f"{PROXY}:99")):
+            wanted = services(2)
+            web = wanted["services"].pop("web")
+            wanted["services"] = {"first": {**web, "listen": a}, "second": {**web, "listen": b},
+                                  **wanted["services"]}
+            lbd.write_config(wanted)
+            check("a reload that cannot listen is refused",
+                  lbd.api("POST", "/v1/config/reload")[0], 409)
+            check("connections of the old service were not told to end", close_seen(kept), "kept")
+            check("and new ones are served", request(lab, WEB)[0], 200)
+    lbd.write_config(services(2))
+    kept.close()
+
+
 def test_disabled(lab, lbd):
     lbd.write_config(services(2))
     lbd.api("POST", "/v1/config/reload")
@@ -162,7 +185,7 @@ def test_stop(lab, lbd):
 def test_all():
     with Lab("xdp") as lab, lab.lbd(services(4)) as lbd:
         for test in (test_workers, test_service_drain, test_address_moves_back, test_rename,
-                     test_disabled, test_stop):
+                     test_refused_move, test_disabled, test_stop):
             test(lab, lbd)
 
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "daemon/api.h"
 #include "daemon/entry.h"
 #include "daemon/forget.h"
@@ -44,30 +45,42 @@ static bool listens(const struct config *config, const char *name, const struct 
 	return false;
 }
 
-/* Every listener of <a> that <b> has not is closed. */
+/* Every listener of <a> that <b> has not is closed. A service without an id has none yet. */
 static void close_listeners(struct load_balancer *lb, const struct config *a,
 			    const struct config *b)
 {
 	for (uint32_t i = 0; a && i < a->n_services; i++) {
 		const struct service_spec *service = &a->services[i];
+		uint32_t id = ids_find(&lb->service_ids, service->name);
 
-		for (uint32_t j = 0; in_proxy(service) && j < service->n_listen; j++) {
+		for (uint32_t j = 0; id && in_proxy(service) && j < service->n_listen; j++) {
 			if (!listens(b, service->name, &service->listen[j]))
-				proxy_unlisten(lb->proxy, ids_find(&lb->service_ids, service->name),
-					       &service->listen[j]);
+				proxy_unlisten(lb->proxy, id, &service->listen[j]);
 		}
 	}
 }
 
+/* Does any service of <config>, if there is one? */
+static bool is_had(const struct config *config, const struct addr *addr)
+{
+	for (uint32_t i = 0; config && i < config->n_services; i++) {
+		if (listens(config, config->services[i].name, addr))
+			return true;
+	}
+	return false;
+}
+
+/* Its addresses that nobody had <before>, or those that it takes over from another service. */
 static int open_listeners_of(struct load_balancer *lb, const struct service_spec *service,
-			     const struct config *before, struct error *err)
+			     const struct config *before, bool had, struct error *err)
 {
 	uint32_t id = ids_take(&lb->service_ids, service->name);
 
 	for (uint32_t i = 0; i < service->n_listen; i++) {
 		int r;
 
-		if (listens(before, service->name, &service->listen[i]))
+		if (listens(before, service->name, &service->listen[i]) ||
+		    is_had(before, &service->listen[i]) != had)
 			continue;
 		r = proxy_listen(lb->proxy, id, &service->listen[i], err);
 		if (r < 0)
@@ -96,22 +109,35 @@ static void take_back(struct load_balancer *lb, const struct config *config,
 	}
 }
 
-/* Opens what <config> has and <before> (may be NULL) had not; undoes it when one cannot be. */
-static int open_listeners(struct load_balancer *lb, const struct config *config,
-			  const struct config *before, struct error *err)
+static int open_each(struct load_balancer *lb, const struct config *config,
+		     const struct config *before, bool had, struct error *err)
 {
 	for (uint32_t i = 0; i < config->n_services; i++) {
 		int r = 0;
 
 		if (in_proxy(&config->services[i]))
-			r = open_listeners_of(lb, &config->services[i], before, err);
-		if (r < 0) {
-			close_listeners(lb, config, before);
-			take_back(lb, config, before);
+			r = open_listeners_of(lb, &config->services[i], before, had, err);
+		if (r < 0)
 			return r;
-		}
 	}
 	return 0;
+}
+
+/* Opens what <config> has and <before> (may be NULL) had not. What moves is last: when something
+ * cannot be opened, nobody's connections were told yet that they end. */
+static int open_listeners(struct load_balancer *lb, const struct config *config,
+			  const struct config *before, struct error *err)
+{
+	int r = open_each(lb, config, before, false, err);
+
+	return r < 0 ? r : open_each(lb, config, before, true, err);
+}
+
+static void close_again(struct load_balancer *lb, const struct config *config,
+			const struct config *before)
+{
+	close_listeners(lb, config, before);
+	take_back(lb, config, before);
 }
 
 /* ---- Interfaces ---------------------------------------------------------------------------- */
@@ -197,6 +223,27 @@ static int check_fixed(const struct load_balancer *lb, const struct config *conf
 	return 0;
 }
 
+/* Before anything is changed: while backends change the pools, there is no way back. */
+static int check_ids(const struct load_balancer *lb, const struct config *config, struct error *err)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < config->n_pools; i++) {
+		const struct pool_spec *pool = &config->pools[i].pool;
+
+		for (uint32_t j = 0; j < pool->n_backends; j++)
+			n += !registry_knows(lb->registry, pool->name, &pool->backends[j].addr);
+	}
+	if (registry_has_room(lb->registry, n, clock_ms()))
+		return 0;
+	return error_set(
+		err, -ENOSPC, "pools",
+		"%u backends are new, which is more than there are ids left of %d: those of "
+		"removed backends can be had again when their flows have ended, after %d s "
+		"at the earliest",
+		n, LB_MAX_BACKENDS - 1, REGISTRY_TOMBSTONE_MS / 1000);
+}
+
 static void remove_pools(struct load_balancer *lb, const struct config *config)
 {
 	list_for_each_safe (node, &lb->pools) {
@@ -249,13 +296,19 @@ static int open_outside(struct load_balancer *lb, struct config *config, struct 
 		proxy_hold(lb->proxy); /* until workers know the services */
 		r = open_listeners(lb, config, lb->config, err);
 	}
-	if (r < 0 && lb->open && lb->proxy)
-		proxy_accept(lb->proxy);
-	if (r < 0 && lb->proxy && lb->config)
-		(void)proxy_set_workers(lb->proxy, lb->config->workers, NULL);
-	if (r < 0 && lb->dataplane)
-		undo_attach(lb, config, lb->config);
 	return r;
+}
+
+static void undo_outside(struct load_balancer *lb, const struct config *config)
+{
+	if (lb->open && lb->proxy) {
+		close_again(lb, config, lb->config);
+		proxy_accept(lb->proxy);
+	}
+	if (lb->proxy && lb->config)
+		(void)proxy_set_workers(lb->proxy, lb->config->workers, NULL);
+	if (lb->dataplane)
+		undo_attach(lb, config, lb->config);
 }
 
 int apply_config(struct load_balancer *lb, struct config *config, struct error *err)
@@ -264,11 +317,16 @@ int apply_config(struct load_balancer *lb, struct config *config, struct error *
 	int r = check_fixed(lb, config, err);
 
 	if (r == 0)
-		r = open_outside(lb, config, err);
-	if (r == 0)
-		r = apply_pools(lb, config, err);
+		r = check_ids(lb, config, err);
 	if (r < 0)
 		return r;
+	r = open_outside(lb, config, err);
+	if (r == 0)
+		r = apply_pools(lb, config, err);
+	if (r < 0) {
+		undo_outside(lb, config);
+		return r;
+	}
 	lb->config = config;
 	refresh_config_changed(lb);
 	log_set_level(config->log_level);

@@ -159,6 +159,24 @@ int registry_take(struct registry *registry, const char *pool, const struct addr
 	return 0;
 }
 
+bool registry_knows(struct registry *registry, const char *pool, const struct addr *addr)
+{
+	return find(registry, pool, addr) != 0;
+}
+
+static bool are_free(const struct registry *registry, uint32_t n)
+{
+	for (uint32_t id = registry->lowest; n > 0 && id < LB_MAX_BACKENDS; id++)
+		n -= registry->ids[id].state == ID_FREE;
+	return n == 0;
+}
+
+bool registry_has_room(struct registry *registry, uint32_t n, uint64_t now_ms)
+{
+	return are_free(registry, n) ||
+	       (registry_sweep(registry, now_ms) > 0 && are_free(registry, n));
+}
+
 void registry_release(struct registry *registry, uint16_t id, uint64_t now_ms)
 {
 	struct identity *identity = &registry->ids[id];

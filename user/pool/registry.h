@@ -41,6 +41,9 @@ int registry_adopt(struct registry *registry, uint16_t id, const char *pool,
 /* The id of this identity, new if need be. -ENOSPC when all are taken. */
 int registry_take(struct registry *registry, const char *pool, const struct addr *addr,
 		  uint64_t now_ms, uint16_t *ret_id);
+bool registry_knows(struct registry *registry, const char *pool, const struct addr *addr);
+/* Could <n> identities that it does not know be taken now? */
+bool registry_has_room(struct registry *registry, uint32_t n, uint64_t now_ms);
 void registry_release(struct registry *registry, uint16_t id, uint64_t now_ms);
 struct lb_live *registry_row(struct registry *registry, uint16_t id);
 bool registry_is_tombstone(const struct registry *registry, uint16_t id);

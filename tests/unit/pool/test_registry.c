@@ -242,6 +242,22 @@ static void ids_are_never_shared_and_identities_never_split(void **state)
 	}
 }
 
+static void what_room_there_is_can_be_asked_before_it_is_needed(void **state)
+{
+	struct addr addr = addr_at("10.0.0.1:80");
+	uint16_t id = take(*state, "web", "10.0.0.1:80", 0);
+
+	assert_true(registry_knows(*state, "web", &addr));
+	assert_false(registry_knows(*state, "api", &addr));
+	assert_true(registry_has_room(*state, LB_MAX_BACKENDS - 2, 0));
+	assert_false(registry_has_room(*state, LB_MAX_BACKENDS - 1, 0));
+	registry_release(*state, id, 0);
+	assert_false(registry_has_room(*state, LB_MAX_BACKENDS - 1, REGISTRY_TOMBSTONE_MS - 1));
+	assert_true(registry_knows(*state, "web", &addr));
+	assert_true(registry_has_room(*state, LB_MAX_BACKENDS - 1, REGISTRY_TOMBSTONE_MS));
+	assert_false(registry_knows(*state, "web", &addr));
+}
+
 int main(void)
 {
 #define REGISTRY_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -255,6 +271,7 @@ int main(void)
 		REGISTRY_TEST(an_adopted_id_that_nobody_takes_is_forgotten_in_time),
 		REGISTRY_TEST(a_pool_name_that_is_too_long_is_refused),
 		REGISTRY_TEST(every_id_can_be_had_and_then_only_old_tombstones),
+		REGISTRY_TEST(what_room_there_is_can_be_asked_before_it_is_needed),
 		REGISTRY_TEST(ids_are_never_shared_and_identities_never_split),
 	};
 
