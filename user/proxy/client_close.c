@@ -78,6 +78,17 @@ void client_close_softly(struct client *client)
 	write_out(client);
 }
 
+void client_close_cut(struct client *client)
+{
+	struct channel *channel = &client->channel;
+	bool gone = channel_flush(channel) < 0;
+	bool whole = channel->writer.done && channel_flushed(channel);
+
+	if (!gone && !whole && channel->writer.framing == HTTP_BODY_UNTIL_CLOSE)
+		transport_reset(&channel->transport);
+	client_close(client);
+}
+
 void client_go_on_closing(struct client *client)
 {
 	if (client->state == CLIENT_LINGER)

@@ -269,20 +269,13 @@ void client_exchange_refused(struct client *client, unsigned status, const char 
 		answered(client);
 }
 
-/* An end that looks like a proper one must not be seen: of a body until close only RST tells. */
 void client_exchange_cut(struct client *client, const char *why)
 {
-	struct channel *channel = &client->channel;
-	bool looks_whole =
-		channel->writer.framing == HTTP_BODY_UNTIL_CLOSE && !channel->writer.done;
-
 	client->exchange = NULL;
 	if (!client->answered)
 		client_count_status(client, 0);
-	if (channel_flush(channel) >= 0 && looks_whole)
-		transport_reset(&channel->transport);
 	finish(client, why);
-	client_close(client);
+	client_close_cut(client);
 }
 
 /* ---- Life ---------------------------------------------------------------------------------- */
@@ -302,10 +295,9 @@ static void abort_client(struct session *session)
 
 	if (client->exchange) {
 		exchange_abort(client->exchange);
-		if (!client->answered)
-			client_count_status(client, 0);
+		client_exchange_cut(client, "ended");
+		return;
 	}
-	client->exchange = NULL;
 	finish(client, "ended");
 	client_close(client);
 }
