@@ -117,6 +117,33 @@ def test_sessions(lab, lbd):
                                        "draining" in lbd.get("/v1/sessions")), ("", False))
 
 
+def test_end_of_an_older_one(lab, lbd):
+    """The one before the one before ends while a third loads: it waits for its configuration."""
+    relayed = connect(lab, RELAY)
+    ask(relayed)
+    oldest = lbd.process
+    check("an upgrade with an open connection is done", upgrade(lab, lbd)[0], 0)
+    os.rename(lbd.file, f"{lbd.file}.kept")
+    os.mkfifo(lbd.file)
+    check("the next upgrade begins", lbd.api("POST", "/v1/upgrade", {})[0], 202)
+    ok("and loads", wait_for(lambda: lbd.get("/v1/upgrade")["state"] == "loading"))
+    oldest.kill()
+    oldest.wait(10)
+    with open(lbd.file, "w", encoding="utf-8") as pipe, \
+            open(f"{lbd.file}.kept", encoding="utf-8") as kept:
+        pipe.write(kept.read())
+    os.rename(f"{lbd.file}.kept", lbd.file)
+    try:
+        follow(lab, lbd, 5)
+        ok("it is done although the first one ends meanwhile", True)
+    except RuntimeError as error:
+        ok("it is done although the first one ends meanwhile", False, str(error))
+    with connect(lab, WEB) as sock:
+        ok("services are served", ask(sock) in ALL)
+    relayed.close()
+    ok("the others end", wait_for(lambda: not lbd.get("/v1/status")["draining"], 10))
+
+
 def test_health(lab, lbd):
     lab.kill_nginx("b2")
     ok("b2 is seen to be down", lbd.wait_eligible("web", ["b1", "b3"]))
@@ -251,7 +278,8 @@ def test_histories():
 
 def test_proxy():
     with Lab("xdp") as lab, lab.lbd(services(None)) as lbd:
-        for test in (test_load, test_sessions, test_health, test_failures, test_replaced_file):
+        for test in (test_load, test_sessions, test_end_of_an_older_one, test_health,
+                     test_failures, test_replaced_file):
             test(lab, lbd)
 
 

@@ -52,12 +52,13 @@ static long long number(const struct generation *generation, const char *key)
 static void on_end(struct generation *generation)
 {
 	struct load_balancer *lb = generation->lb;
+	bool replaced = inherit_is_from(lb, number(generation, "pid"));
 
 	log_info("the lbd before, process %lld, has ended", number(generation, "pid"));
 	handover_add_counts(lb->past, generation->counts);
 	remove_generation(generation);
 	generations_count(lb);
-	if (lb->inheritance) /* without a word: it has not outlived its last one */
+	if (replaced) /* without a word: it has not outlived its last one */
 		inherit_finish(lb);
 }
 
@@ -72,7 +73,8 @@ static void on_message(struct generation *generation, struct handover_message *m
 		(void)json_object_update(generation->counts,
 					 json_object_get(message->json, "services"));
 		generations_count(lb);
-	} else if (strcmp(message->type, "main") == 0 && lb->inheritance) {
+	} else if (strcmp(message->type, "main") == 0 &&
+		   inherit_is_from(lb, number(generation, "pid"))) {
 		inherit_finish(lb);
 	}
 	handover_message_fini(message);

@@ -405,6 +405,11 @@ int inherit_serving(struct load_balancer *lb, struct error *err)
 	return r == 0 ? 0 : error_set(err, r, "", "cannot listen to the lbd before this one");
 }
 
+bool inherit_is_from(const struct load_balancer *lb, long long pid)
+{
+	return lb->inheritance && lb->inheritance->old_pid == pid;
+}
+
 void inherit_finish(struct load_balancer *lb)
 {
 	log_info("took over from process %d", lb->inheritance->old_pid);

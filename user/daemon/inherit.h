@@ -30,6 +30,9 @@ void inherit_health(struct load_balancer *lb, struct pool_entry *entry, struct b
 int inherit_api(struct load_balancer *lb, int *ret_fd); /* -ENOENT; for admin.socket as it is */
 /* Services are open and the API answers: tells the other, which drains. */
 int inherit_serving(struct load_balancer *lb, struct error *err);
+/* Is that the process which this one replaces, and has not let go yet? Older ones may end
+ * meanwhile. */
+bool inherit_is_from(const struct load_balancer *lb, long long pid);
 void inherit_finish(struct load_balancer *lb); /* the other has let go */
 void inherit_fail(struct load_balancer *lb, const char *why);
 void inherit_free(struct load_balancer *lb);
