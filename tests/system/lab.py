@@ -272,6 +272,7 @@ class Lbd:
         self.file = f"{self.directory}/lbd.yaml"
         self.log_path = f"{self.directory}/log"
         self.process = None
+        self.replaced = []  # what an upgrade left behind, draining
         self.program = f"{BUILD}/lbd"
         self.looked_at = 0  # this much of the log
         self.write_config(config)
@@ -300,6 +301,8 @@ class Lbd:
         self.close()
 
     def close(self):
+        for process in self.replaced:
+            self.lab.end(process)
         if self.process:
             self.stop()
         self.lab.remove_pins()

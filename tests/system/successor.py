@@ -53,6 +53,7 @@ def follow(lab, lbd, seconds=15 * SLOW):
     if not wait_for(changed, seconds):
         raise RuntimeError(f"no other lbd answers: {lbd.get('/v1/upgrade')}")
     lbd.process = Successor(lab, lbd.get("/v1/status")["pid"])
+    lbd.replaced.append(before)
     return before
 
 
