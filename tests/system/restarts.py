@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """lbd restarted again and again under traffic, with changes in between: no connection may notice.
 
-Every second restart is a kill -9. Builds may be mixed: one whose LB_CTL_ABI is another makes all
-maps but those of the flows anew, beside the old ones.
+Every second restart is a kill -9. Builds may be mixed: one whose LB_CTL_ABI is another makes maps
+of another layout anew, beside the old ones.
 """
 import os
 import re
@@ -20,16 +20,22 @@ HELD = 50
 ROOMS = ("Makefile", "bpf", "include", "tools", "user")
 
 
-def other_build(directory):
+# What is another in abi.h: the number alone; and with it a map's size, so that it is made anew.
+NUMBER = [(r"(#define LB_CTL_ABI )(\d+)", lambda m: m[1] + str(int(m[2]) + 1))]
+TABLES = [*NUMBER, (r"(#define LB_MAX_SLOTS\s+\(1U << )(\d+)", lambda m: m[1] + str(int(m[2]) - 1))]
+
+
+def other_build(directory, changes=tuple(NUMBER)):
     """This tree with the next LB_CTL_ABI; the program's path."""
     for name in ROOMS:
         source = f"{ROOT}/{name}"
         (shutil.copytree if os.path.isdir(source) else shutil.copy)(source, f"{directory}/{name}")
     header = f"{directory}/include/lb/abi.h"
     with open(header, encoding="utf-8") as file:
-        text, count = re.subn(r"(#define LB_CTL_ABI )(\d+)", lambda m: m[1] + str(int(m[2]) + 1),
-                              file.read())
-    assert count == 1, "abi.h has no LB_CTL_ABI"
+        text = file.read()
+    for pattern, change in changes:
+        text, count = re.subn(pattern, change, text)
+        assert count == 1, f"abi.h has no {pattern}"
     with open(header, "w", encoding="utf-8") as file:
         file.write(text)
     subprocess.run(["make", "-C", directory, "-j2", f"B={directory}/build", "VERSION=other",

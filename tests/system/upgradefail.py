@@ -5,7 +5,7 @@ import os
 
 from build import BUILD
 from lab import FAST_CHECK, PROXY, VIP, config, nat, pool
-from successor import Wrk, busy
+from successor import Wrk, busy, follow
 from tap import check, ok, wait_for
 from traffic import ask, connect, hold, names, release, share
 
@@ -114,6 +114,24 @@ def fail_at_each(lab, lbd, **other):
     kept.close()
     ok("the counts agree with the flow table at rest",
        wait_for(lambda: lbd.api("POST", "/v1/audit")[1]["drift"] == 0))
+
+
+def succeed(lab, lbd, program, name):
+    held = hold(lab, NAT, 6)
+    loads = start_loads(lab)
+    busy(0.2)
+    done = lbd.lbadm("upgrade", program)
+    check(f"{name}: the upgrade is done", (done.returncode, done.stderr), (0, ""))
+    follow(lab, lbd)
+    busy(0.2)
+    stop_loads(loads, name)
+    check(f"{name}: flows go on to the backends they had", [ask(sock) for _, sock in held],
+          [backend for backend, _ in held])
+    check(f"{name}: new ones go by turns", share(lab, TURNS, 12), {"b1": 4, "b2": 4, "b3": 4})
+    check_health(lab, lbd, name)
+    check_change(lab, lbd, name)
+    check_counts(lab, lbd, name)
+    release(held)
 
 
 def outlive(lab, lbd):

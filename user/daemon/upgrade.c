@@ -32,6 +32,8 @@ struct upgrade {
 	uint32_t timeout_ms;
 	uint64_t drained_by_ms;
 	bool failed;
+	bool touched; /* by one that we have killed and that has not ended yet: it may still write
+		       */
 	char why[512];
 };
 
@@ -45,22 +47,26 @@ static void freeze(struct load_balancer *lb)
 	timer_stop(lb->loop, &lb->heartbeat);
 }
 
-/* The other one may have written something. */
 static void thaw(struct load_balancer *lb)
+{
+	list_for_each (node, &lb->pools)
+		entry_resume(entry_of(node));
+	timer_start(lb->loop, &lb->heartbeat, 0);
+}
+
+/* The other one may have written, pinned and attached something. */
+static void retake(struct load_balancer *lb)
 {
 	struct error err = {0};
 
 	if (lb->dataplane) {
-		dataplane_forget_written(lb->dataplane);
 		if (dataplane_write(lb->dataplane, &err) < 0)
 			log_error("%s", err.message);
-		dataplane_refresh(lb->dataplane);
+		dataplane_retake(lb->dataplane);
 		loop_run_again(lb->loop, &lb->events.source);
 	}
-	list_for_each (node, &lb->pools)
-		entry_resume(entry_of(node));
-	timer_start(lb->loop, &lb->heartbeat, 0);
-	refresh_soon(lb);
+	if (refresh_now(lb, &err) < 0)
+		log_error("%s", err.message);
 }
 
 static void close_channel(struct upgrade *upgrade)
@@ -91,10 +97,13 @@ static void fail(struct upgrade *upgrade, const char *why)
 	timer_stop(upgrade->lb->loop, &upgrade->timer);
 	child_kill(&upgrade->child);
 	close_channel(upgrade);
-	if (frozen || loading)
-		generations_resume(upgrade->lb);
 	if (frozen)
 		thaw(upgrade->lb);
+	if (!frozen && !loading)
+		return;
+	upgrade->touched = upgrade->child.pid != 0;
+	generations_resume(upgrade->lb);
+	retake(upgrade->lb);
 }
 
 /* ---- Draining ------------------------------------------------------------------------------ */
@@ -245,6 +254,9 @@ static void on_child_end(struct child *child, int status)
 	struct upgrade *upgrade = container_of(child, struct upgrade, child);
 	char why[96];
 
+	if (upgrade->touched)
+		retake(upgrade->lb);
+	upgrade->touched = false;
 	if (upgrade->state == UPGRADE_NONE || upgrade->state == UPGRADE_DONE)
 		return;		      /* we have ended it, or it is another's */
 	on_channel(&upgrade->source); /* its last words */

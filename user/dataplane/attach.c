@@ -188,6 +188,36 @@ void dataplane_detach_others(struct dataplane *dp)
 	}
 }
 
+/* What is not attached again is tried when links change. */
+static void retake_one(struct dataplane *dp, const struct interface_spec *iface)
+{
+	struct error err = {0};
+
+	if (dataplane_attach(dp, iface, &err) == 0)
+		return;
+	log_error("not attached again: %s", err.message);
+	if (!find(dp, iface->name) && dp->n_attachments < MAX_ATTACHMENTS)
+		dp->attachments[dp->n_attachments++] =
+			(struct attachment){.spec = *iface, .fd = -1, .asked = true};
+}
+
+void attachments_retake(struct dataplane *dp)
+{
+	struct interface_spec ours[MAX_ATTACHMENTS];
+	uint32_t n_ours = 0;
+
+	for (uint32_t i = 0; i < dp->n_attachments; i++) {
+		if (dp->attachments[i].asked)
+			ours[n_ours++] = dp->attachments[i].spec;
+	}
+	attachments_fini(dp);
+	if (attachments_load(dp) != 0)
+		log_error("cannot read the links below '%s'", dp->path);
+	for (uint32_t i = 0; i < n_ours; i++)
+		retake_one(dp, &ours[i]);
+	dataplane_detach_others(dp);
+}
+
 /* ---- Devices that come and go -------------------------------------------------------------- */
 
 /* Each change of a link is an attempt: the same words are not said twice. */

@@ -134,12 +134,6 @@ static void start_sync(struct dataplane *dp)
 	dp->sync.tick_ns = dp->maps.meta->tick_ns;
 }
 
-void dataplane_forget_written(struct dataplane *dp)
-{
-	sync_fini(&dp->sync);
-	start_sync(dp);
-}
-
 static void start(struct dataplane *dp)
 {
 	start_sync(dp);
@@ -183,6 +177,7 @@ int dataplane_open(const struct dataplane_spec *spec, struct dataplane **ret_dat
 	if (!dp)
 		return error_set(err, -ENOMEM, "", "out of memory");
 	dp->lock_fd = spec->locked ? spec->lock_fd : -1;
+	memcpy(dp->build, spec->build, sizeof(dp->build));
 	dp->watch_fd = -1;
 	dp->neighbours.fd = -1;
 	dp->programs = (struct programs)PROGRAMS_NONE;
@@ -222,6 +217,23 @@ int dataplane_lock_fd(const struct dataplane *dp)
 int dataplane_write(struct dataplane *dp, struct error *err)
 {
 	return lock_adopt(dp->lock_fd, err);
+}
+
+void dataplane_retake(struct dataplane *dp)
+{
+	struct error err = {0};
+	int rc = programs_arm_sweep(&dp->programs, &err);
+
+	/* As in publish(): the sweep before any link, lb_meta last. */
+	if (rc == 0)
+		rc = maps_retake(&dp->maps, dp->path, &err);
+	if (rc == 0)
+		meta_adopt(dp->maps.meta, dp->build);
+	else
+		log_error("%s", err.message);
+	attachments_retake(dp);
+	sync_fini(&dp->sync);
+	start_sync(dp);
 }
 
 void dataplane_unlock(struct dataplane *dp)

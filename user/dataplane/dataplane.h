@@ -37,8 +37,12 @@ void dataplane_close(struct dataplane *dataplane); /* leaves the kernel path for
 int dataplane_lock_fd(const struct dataplane *dataplane);
 int dataplane_write(struct dataplane *dataplane, struct error *err);
 void dataplane_unlock(struct dataplane *dataplane);
-/* Somebody else has written meanwhile: the next sync compares with the maps. */
-void dataplane_forget_written(struct dataplane *dataplane);
+/*
+ * Another lbd was to replace this one, may have come as far as to pin, attach and write what is its
+ * own, and has ended: pins, programs and the sweep are this one's again. The next sync compares
+ * with the maps.
+ */
+void dataplane_retake(struct dataplane *dataplane);
 /* Detaches and unpins everything of this path; works without a daemon. */
 int dataplane_teardown(const char *pin_path, struct error *err);
 

@@ -317,3 +317,33 @@ int maps_publish(struct maps *maps, const char *pin_path, struct error *err)
 	}
 	return rc ? rc : publish_one(meta, pin_path, err);
 }
+
+static uint32_t id_of(int fd)
+{
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
+
+	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 ? info.id : 0;
+}
+
+static bool has_pin(const struct map_slot *slot, const char *pin_path)
+{
+	char path[BPFFS_PATH_LEN];
+	uint32_t id;
+	int fd;
+
+	if (bpffs_join(pin_path, "maps", slot->name, path) != 0)
+		return false;
+	fd = bpf_obj_get(path);
+	id = id_of(fd);
+	if (fd >= 0)
+		(void)close(fd);
+	return id != 0 && id == id_of(slot->fd);
+}
+
+int maps_retake(struct maps *maps, const char *pin_path, struct error *err)
+{
+	for (uint32_t i = 0; i < maps->count; i++)
+		maps->slots[i].pinned = has_pin(&maps->slots[i], pin_path);
+	return maps_publish(maps, pin_path, err);
+}

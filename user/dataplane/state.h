@@ -43,6 +43,7 @@ struct event_reader {
 
 struct dataplane {
 	char path[BPFFS_PATH_LEN];
+	char build[64]; /* see struct dataplane_spec */
 	int lock_fd;
 	int watch_fd;
 	bool adopted;
@@ -60,6 +61,8 @@ struct dataplane {
 /* Finds what is pinned below links/. */
 int attachments_load(struct dataplane *dataplane);
 void attachments_fini(struct dataplane *dataplane); /* stays attached */
+/* Programs of this process where it had attached them, and only there, whoever came between. */
+void attachments_retake(struct dataplane *dataplane);
 /* Re-creates what this process attached and the kernel lost with its device. */
 void attachments_refresh(struct dataplane *dataplane);
 

@@ -228,6 +228,72 @@ static void a_map_that_is_missing_is_made_again(void **unused)
 	}
 }
 
+/* ---- One that was to take over --------------------------------------------------------------- */
+
+static uint32_t pinned_id(const char *below)
+{
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
+	char path[160];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s%s", pin_path, below);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &len), 0);
+	(void)close(fd);
+	return info.id;
+}
+
+/* A map that is missing stands for one of another layout: both are made anew. Attached in other
+ * places, with other tables. */
+static void come_and_go(struct dataplane *first)
+{
+	struct dataplane_spec spec = spec_of(false);
+	struct dataplane *second;
+	char path[160];
+
+	(void)snprintf(path, sizeof(path), "%s/maps/lb_services", pin_path);
+	assert_int_equal(unlink(path), 0);
+	spec.locked = true;
+	spec.lock_fd = fcntl(dataplane_lock_fd(first), F_DUPFD_CLOEXEC, 0);
+	assert_int_equal(dataplane_open(&spec, &second, NULL), 0);
+	assert_int_equal(dataplane_write(second, NULL), 0);
+	second->maps.meta->ctl_abi = LB_CTL_ABI + 1;
+	attach_now(second, "lbdpA1", HOOK_NATIVE);
+	dataplane_detach_others(second);
+	sync_one(second, 2);
+	dataplane_close(second);
+}
+
+static void what_one_that_was_to_take_over_has_changed_is_taken_back(void **unused)
+{
+	uint32_t map, program;
+	struct dataplane *dp;
+
+	NEEDS_ROOT();
+	dp = open_now();
+	attach_now(dp, "lbdpA0", HOOK_NATIVE);
+	sync_one(dp, 1);
+	map = pinned_id("/maps/lb_services");
+	program = xdp_program("lbdpA0", NULL);
+	come_and_go(dp);
+	assert_int_not_equal(pinned_id("/maps/lb_services"), map);
+	assert_int_equal(xdp_program("lbdpA0", NULL), 0);
+
+	assert_int_equal(dataplane_write(dp, NULL), 0);
+	dataplane_retake(dp);
+	sync_one(dp, 1);
+	assert_int_equal(pinned_id("/maps/lb_services"), map);
+	assert_int_equal(xdp_program("lbdpA0", NULL), program);
+	assert_int_equal(xdp_program("lbdpA1", NULL), 0);
+	assert_string_equal(only_interface(dp).name, "lbdpA0");
+	assert_int_equal(dataplane_meta(dp)->ctl_abi, LB_CTL_ABI);
+	assert_string_equal(dataplane_meta(dp)->build, "test");
+	assert_int_equal(dp->maps.backends[5].weight, 1);
+	dataplane_close(dp);
+}
+
 /* ---- Reading ------------------------------------------------------------------------------- */
 
 static bool count_flow(void *ctx, uint32_t record, const struct lb_flow *flow)
@@ -370,6 +436,7 @@ int main(void)
 		TEST(the_sweep_runs_without_the_daemon),
 		TEST(pinned_state_is_adopted_replaced_or_refused_by_what_it_says),
 		TEST(a_map_that_is_missing_is_made_again),
+		TEST(what_one_that_was_to_take_over_has_changed_is_taken_back),
 		TEST(flows_in_use_are_shown_and_no_others),
 		TEST(counters_are_summed_over_cpus),
 		TEST(teardown_leaves_nothing_and_may_be_repeated),
