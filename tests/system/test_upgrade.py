@@ -4,6 +4,7 @@
 what cannot take over leaves the old one as it was."""
 import os
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -20,9 +21,9 @@ WEB, RELAY, NAT = f"{PROXY}:80", f"{PROXY}:82", f"{VIP}:80"
 
 
 def services(hook):
-    web = {"listen": WEB, "protocol": "http", "pool": "web", "timeouts": {"drain": "4s"}}
+    web = {"listen": WEB, "protocol": "http", "pool": "web", "timeouts": {"drain": "8s"}}
     relay = {"listen": RELAY, "protocol": "tcp", "path": "proxy", "pool": "web",
-             "timeouts": {"drain": "4s"}}
+             "timeouts": {"drain": "8s"}}
     kernel = {"nat": {"listen": NAT, "protocol": "tcp", "forward": "nat", "pool": "web"}}
     return config(hook, {"web": pool(ALL, "least-connections", health=FAST_CHECK)},
                   {"web": web, "relay": relay, **(kernel if hook else {})}, workers=2)
@@ -76,6 +77,60 @@ def test_load(lab, lbd):
        f"{lbd.backends('web')} {service(lbd)}")
 
 
+def listed(lbd, query=""):
+    return {row["client"]: row["pid"] for row in lbd.get(f"/v1/sessions{query}")["sessions"]}
+
+
+def client_of(sock):
+    return "{}:{}".format(*sock.getsockname())
+
+
+def test_sessions_of_all(lab, lbd, old, held):
+    """The lists of an lbd that has replaced <old>, which has <held>."""
+    clients = sorted(client_of(sock) for sock in held)
+    with connect(lab, WEB) as own:
+        ask(own)
+        rows = listed(lbd)
+        check("a list of sessions has those of the old one and of the new one",
+              rows, dict.fromkeys(clients, old) | {client_of(own): lbd.process.pid})
+        check("so has the count", lbd.lbadm_json("session", "count"), {"count": 3})
+        check("and that of a service", lbd.lbadm_json("session", "count", "--service", "relay"),
+              {"count": 1})
+        ids = [row["id"] for row in lbd.get("/v1/sessions")["sessions"]]
+        check("ids are in order and of one session each", ids, sorted(set(ids)))
+        pages = [lbd.get(f"/v1/sessions?limit=1&from={i}")["sessions"][0]["id"] for i in ids]
+        check("they are found page by page", pages, ids)
+    done = lbd.lbadm("session", "kill", "--all", "--dry-run")
+    check("a rehearsed kill counts them", done.stdout,
+          "nothing was changed; would be: connections ended: 2\n")
+    relayed = next(b for b, row in lbd.backends("web").items() if row["open"] > 0)
+    check("so does that of their backend",
+          lbd.lbadm_json("backend", "kill", "web", relayed, "--dry-run")["sessions"], 1)
+    os.kill(old, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        done = lbd.lbadm("session", "list")
+        at_most("one that does not answer is not waited for long",
+                round(time.monotonic() - began, 1), 2)
+        ok("and the list says what it is without",
+           f"without the 2 connections of process {old}" in done.stderr, done.stderr)
+        check("so does the API", [d["pid"] for d in lbd.get("/v1/sessions")["draining"]], [old])
+    finally:
+        os.kill(old, signal.SIGCONT)
+    ok("when it answers again nothing is missing",
+       wait_for(lambda: "draining" not in lbd.get("/v1/sessions")), lbd.get("/v1/sessions"))
+
+
+def test_sessions_of_three(lab, lbd, held):
+    rows = listed(lbd)
+    check("those of all three processes are listed", sorted(rows),
+          sorted(client_of(sock) for sock in held))
+    with connect(lab, RELAY) as own:
+        ask(own)
+        last = lbd.get("/v1/sessions")["sessions"][-1]
+        check("the last of the list is the newest", last["client"], client_of(own))
+
+
 def test_sessions(lab, lbd):
     """What an lbd had open before it was replaced."""
     kept, relayed = connect(lab, WEB), connect(lab, RELAY)
@@ -91,13 +146,7 @@ def test_sessions(lab, lbd):
        lbd.get("/v1/status")["draining"])
     ok("and lbadm says so", f"process {old} drains: 2 connections" in lbd.lbadm("status").stdout,
        lbd.lbadm("status").stdout)
-    for verb in (("session", "list"), ("session", "count"),
-                 ("session", "kill", "--all", "--dry-run"),
-                 ("backend", "kill", "web", "b1", "--dry-run")):
-        done = lbd.lbadm(*verb)
-        ok(f"lbadm {' '.join(verb)} says what it is without",
-           f"without the 2 connections of process {old}" in done.stderr, done.stderr)
-    check("the API has it too", [d["pid"] for d in lbd.get("/v1/sessions")["draining"]], [old])
+    test_sessions_of_all(lab, lbd, old, [kept, relayed])
     ok("a relayed connection goes on", ask(relayed) in ALL)
     check("a kept connection is told with its next response that it ends", close_seen(kept),
           "close")
@@ -105,6 +154,7 @@ def test_sessions(lab, lbd):
     ask(second)
     check("a second upgrade while the first drains is done", upgrade(lab, lbd)[0], 0)
     check("both are seen", len(lbd.get("/v1/status")["draining"]), 2)
+    test_sessions_of_three(lab, lbd, [relayed, second])
     ok("relayed connections of both go on", ask(relayed) in ALL and ask(second) in ALL)
     check("a backend's count has those of all three",
           sum(b["open"] for b in lbd.backends("web").values()), 2)
@@ -113,8 +163,7 @@ def test_sessions(lab, lbd):
     kept.close()
     ok("and they end with their connections",
        wait_for(lambda: not lbd.get("/v1/status")["draining"], 10))
-    check("then nothing is left out", (lbd.lbadm("session", "list").stderr,
-                                       "draining" in lbd.get("/v1/sessions")), ("", False))
+    check("then nothing is listed", lbd.get("/v1/sessions"), {"sessions": []})
 
 
 def test_end_of_an_older_one(lab, lbd):

@@ -16,9 +16,8 @@ void draining_note(const json_t *answer)
 	json_array_foreach (json_object_get(answer, "draining"), i, process) {
 		long long sessions = number(process, "sessions");
 
-		if (sessions > 0)
-			complain("without the %lld connection%s of process %lld, which drains "
-				 "since an upgrade",
-				 sessions, sessions == 1 ? "" : "s", number(process, "pid"));
+		complain("without the %lld connection%s of process %lld, which drains since an "
+			 "upgrade and does not answer",
+			 sessions, sessions == 1 ? "" : "s", number(process, "pid"));
 	}
 }

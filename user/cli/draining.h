@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Older processes that still have connections: an upgrade has replaced them.
+ * Older processes that still have connections, since an upgrade, and have not told which.
  *
  * For: verbs whose answer is without those. Owns: nothing. May know: cli/cli.h.
  */

@@ -2,13 +2,21 @@
 #include "cli/listing.h"
 
 static const struct column columns[] = {
-	{">ID", "id"},		{"SERVICE", "service"},
-	{"CLIENT", "client"},	{"BACKEND", "backend"},
-	{"POOL", "pool"},	{"PROTOCOL", "protocol"},
-	{"STATE", "state"},	{">AGE", "age_ms"},
-	{">IDLE", "idle_ms"},	{">REQUESTS", "requests"},
-	{">IN", "bytes_in"},	{">OUT", "bytes_out"},
-	{"REQUEST", "request"}, {0},
+	{">ID", "id"},
+	{"SERVICE", "service"},
+	{"CLIENT", "client"},
+	{"BACKEND", "backend"},
+	{"POOL", "pool"},
+	{"PROTOCOL", "protocol"},
+	{"STATE", "state"},
+	{">AGE", "age_ms"},
+	{">IDLE", "idle_ms"},
+	{">REQUESTS", "requests"},
+	{">IN", "bytes_in"},
+	{">OUT", "bytes_out"},
+	{">PID", "pid"},
+	{"REQUEST", "request"},
+	{0},
 };
 
 static enum cli_exit list(const struct call *call)

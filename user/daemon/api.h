@@ -78,9 +78,11 @@ json_t *api_service_json(struct load_balancer *lb, const struct service_spec *se
 json_t *api_sticky_json(const struct sticky_spec *sticky);
 json_t *api_routes_json(const struct service_spec *service);
 json_t *api_backend_json(struct pool_entry *entry, struct backend *backend);
-/* Ends the proxy's connections at a backend, or only counts them; 0 or -ENOMEM. */
-int api_sessions_kill_backend(struct load_balancer *lb, uint16_t backend, bool dry,
-			      uint64_t *ret_count);
+/* Ends the proxy's connections at a backend, or only counts them: answers with "count". */
+void api_sessions_kill_backend(struct load_balancer *lb, uint16_t backend, bool dry,
+			       struct control_reply *reply);
+/* What a process that has replaced this one asks: {number, act, params}; NULL: no memory. */
+json_t *api_session_answer(struct load_balancer *lb, const json_t *question);
 json_t *api_interfaces_json(struct load_balancer *lb);
 const char *api_flow_state(uint32_t state); /* "syn-ack" */
 /* Merges into the overlay and answers {} or the error. */

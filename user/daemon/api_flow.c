@@ -6,7 +6,6 @@
 #include "base/parse.h"
 #include "daemon/api.h"
 #include "daemon/flow_filter.h"
-#include "daemon/generation.h"
 
 /* A page: all of a full table at once would be 300 MB, and nothing else is done meanwhile. */
 #define FLOWS_DEFAULT 1000
@@ -294,19 +293,18 @@ static enum act kill_or_rehearse(const struct control_request *request)
 /* The flows of the kernel path are ended; now the connections of the proxy. */
 static void kill_sessions(const struct walk *walk, uint16_t id, struct control_reply *reply)
 {
-	uint64_t sessions = 0;
+	json_int_t sessions;
 
-	if (api_sessions_kill_backend(walk->lb, id, walk->act == ACT_REHEARSE_KILL, &sessions)) {
-		json_decref(reply->body);
-		reply->body = NULL;
-		control_fail(reply, 500, "out_of_memory", NULL, "out of memory");
+	json_decref(reply->body);
+	reply->body = NULL;
+	api_sessions_kill_backend(walk->lb, id, walk->act == ACT_REHEARSE_KILL, reply);
+	if (reply->status >= 300)
 		return;
-	}
+	sessions = json_integer_value(json_object_get(reply->body, "count"));
 	(void)json_object_set_new(reply->body, "flows", json_integer((json_int_t)walk->count));
-	(void)json_object_set_new(reply->body, "sessions", json_integer((json_int_t)sessions));
-	generations_note(walk->lb, reply->body);
-	sessions += walk->count;
-	(void)json_object_set_new(reply->body, "count", json_integer((json_int_t)sessions));
+	(void)json_object_set_new(reply->body, "sessions", json_integer(sessions));
+	(void)json_object_set_new(reply->body, "count",
+				  json_integer(sessions + (json_int_t)walk->count));
 }
 
 static void kill_of_backend(struct load_balancer *lb, const struct control_request *request,

@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/parse.h"
 #include "daemon/api.h"
 #include "daemon/flow_filter.h"
 #include "daemon/generation.h"
+#include "daemon/session_merge.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
@@ -16,7 +18,17 @@
 #define SESSIONS_DEFAULT 1000
 #define SESSIONS_MAX	 4000
 
+/* ... and that a process which has replaced this one gets: it must fit one message. */
+#define SESSIONS_ASKED 100
+
 enum act { ACT_LIST, ACT_COUNT, ACT_KILL };
+
+static const char *const act_texts[] = {
+	[ACT_LIST] = "list",
+	[ACT_COUNT] = "count",
+	[ACT_KILL] = "kill",
+};
+static const struct strtable act_names = STRTABLE(act_texts);
 
 struct row {
 	uint64_t id;
@@ -136,8 +148,8 @@ static json_t *row_json(const struct look *look, const struct row *row)
 	char client[ADDR_TEXT_LEN];
 	const char *pool = row->pool ? ids_name(&look->lb->pool_ids, row->pool) : "";
 
-	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:s}", "id",
-			 (json_int_t)row->id, "service",
+	return json_pack("{s:I,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:s}", "id",
+			 (json_int_t)row->id, "pid", (int)getpid(), "service",
 			 ids_name(&look->lb->service_ids, row->service), "client",
 			 addr_format(&row->client, client), "backend", row->backend, "pool", pool,
 			 "protocol", row->protocol, "state", row->state, "age_ms",
@@ -243,12 +255,16 @@ static bool read_question(struct look *look, const struct control_request *reque
 	const char *service = control_param(request, "service");
 	const char *backend = control_param(request, "backend");
 	const char *client = control_param(request, "client");
+	uint64_t id = 0;
 
-	if (!read_number(request, "id", INT64_MAX, reply, &look->id) ||
+	if (!read_number(request, "backend_id", LB_MAX_BACKENDS - 1, reply, &id) ||
+	    !read_number(request, "id", INT64_MAX, reply, &look->id) ||
 	    !read_number(request, "limit", SESSIONS_MAX, reply, &look->limit) ||
 	    !read_number(request, "from", INT64_MAX, reply, &look->first))
 		return false;
-	if (look->act == ACT_KILL && !service && !backend && !client && !look->id &&
+	if (id > 0)
+		flow_filter_add_id(&look->filter, (uint16_t)id);
+	if (look->act == ACT_KILL && !service && !backend && !client && !look->id && id == 0 &&
 	    !control_param(request, "all")) {
 		control_fail(reply, 400, "invalid", "all",
 			     "say which: id, service, backend or client; or all");
@@ -269,45 +285,121 @@ static void look_around(struct look *look, struct control_reply *reply)
 		answer(look, reply);
 	else
 		reply->body = json_pack("{s:I}", "count", (json_int_t)look->count);
-	if (!look->no_memory)
-		generations_note(look->lb, reply->body);
 }
 
-int api_sessions_kill_backend(struct load_balancer *lb, uint16_t backend, bool dry,
-			      uint64_t *ret_count)
+/* What processes before this one have. */
+static void add_generations(struct look *look, const struct control_request *request, json_t *body)
 {
-	struct look *look = calloc(1, sizeof(*look));
+	json_t *params = json_object();
+	json_t *answers;
 
-	if (!look)
-		return -ENOMEM;
-	look->lb = lb;
-	look->act = ACT_KILL;
-	look->dry = dry;
-	flow_filter_add_id(&look->filter, backend);
-	if (lb->proxy)
-		proxy_visit(lb->proxy, visit, look);
-	*ret_count = look->count;
-	free(look);
-	return 0;
+	if (list_empty(&look->lb->generations)) {
+		json_decref(params);
+		return;
+	}
+	for (unsigned i = 0; i < request->n_params; i++)
+		(void)json_object_set_new(params, request->params[i].name,
+					  json_string(request->params[i].value));
+	answers = generations_ask(look->lb, act_texts[look->act], params);
+	if (look->act != ACT_LIST)
+		session_add(body, answers);
+	else if (session_merge(body, answers, look->limit) < 0)
+		log_error("cannot list the sessions of other processes: out of memory");
+	generations_note(look->lb, body);
+	json_decref(answers);
+	json_decref(params);
 }
 
-static void run(struct load_balancer *lb, const struct control_request *request,
-		struct control_reply *reply, enum act act)
+static struct look *look_new(struct load_balancer *lb, enum act act, struct control_reply *reply)
 {
 	struct look *look = calloc(1, sizeof(*look));
 
 	if (!look) {
 		control_fail(reply, 500, "out_of_memory", NULL, "out of memory");
-		return;
+		return NULL;
 	}
 	look->lb = lb;
 	look->act = act;
 	look->limit = SESSIONS_DEFAULT;
+	return look;
+}
+
+static void look_free(struct look *look)
+{
+	free(look->rows);
+	free(look);
+}
+
+static void run(struct load_balancer *lb, const struct control_request *request,
+		struct control_reply *reply, enum act act)
+{
+	struct look *look = look_new(lb, act, reply);
+
+	if (!look)
+		return;
 	look->dry = api_is_dry(request);
 	if (read_question(look, request, reply))
 		look_around(look, reply);
-	free(look->rows);
-	free(look);
+	if (reply->body && reply->status < 300)
+		add_generations(look, request, reply->body);
+	look_free(look);
+}
+
+void api_sessions_kill_backend(struct load_balancer *lb, uint16_t backend, bool dry,
+			       struct control_reply *reply)
+{
+	char id[16];
+	struct control_request request = {
+		.n_params = 2,
+		.params = {{"backend_id", id}, {"dry_run", dry ? "1" : "0"}},
+	};
+
+	(void)snprintf(id, sizeof(id), "%u", backend);
+	run(lb, &request, reply, ACT_KILL);
+}
+
+/* ---- Asked by the process that has replaced this one ----------------------------------------- */
+
+static void read_params(const json_t *params, struct control_request *request)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach ((json_t *)params, name, value)
+		if (json_is_string(value) && request->n_params < CONTROL_MAX_PARAMS)
+			request->params[request->n_params++] =
+				(struct control_param){name, json_string_value(value)};
+}
+
+static void run_asked(struct load_balancer *lb, const json_t *question, enum act act,
+		      struct control_reply *reply)
+{
+	struct control_request request = {0};
+	struct look *look = look_new(lb, act, reply);
+
+	if (!look)
+		return;
+	read_params(json_object_get(question, "params"), &request);
+	look->dry = api_is_dry(&request);
+	if (read_question(look, &request, reply)) {
+		if (look->limit > SESSIONS_ASKED)
+			look->limit = SESSIONS_ASKED;
+		look_around(look, reply);
+	}
+	look_free(look);
+}
+
+json_t *api_session_answer(struct load_balancer *lb, const json_t *question)
+{
+	const char *word = json_string_value(json_object_get(question, "act"));
+	int act = word ? strtable_value(&act_names, slice_of(word)) : -1;
+	struct control_reply reply = {.status = 200};
+
+	if (act >= 0)
+		run_asked(lb, question, (enum act)act, &reply);
+	return json_pack("{s:s,s:O,s:o}", "type", "answer", "number",
+			 json_object_get(question, "number"), "body",
+			 reply.body ? reply.body : json_object());
 }
 
 void api_sessions(void *ctx, const struct control_request *request, struct control_reply *reply)

@@ -2,12 +2,14 @@
 #include "daemon/generation.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/inherit.h"
+#include "daemon/upgrade.h"
 
 struct generation {
 	struct list node; /* lb->generations */
@@ -18,6 +20,9 @@ struct generation {
 	json_t *state;	/* what it said last */
 	json_t *counts; /* of services, likewise */
 	uint64_t heard_ms;
+	bool silent;	   /* it has not answered the last question */
+	long long awaited; /* number of the question that it has to answer; 0: none */
+	json_t *answer;	   /* to that, NULL: none yet */
 };
 
 static struct generation *generation_of(struct list *node)
@@ -39,6 +44,7 @@ static void remove_generation(struct generation *generation)
 	close(generation->channel);
 	json_decref(generation->state);
 	json_decref(generation->counts);
+	json_decref(generation->answer);
 	generation->freeing.run = free_deferred;
 	loop_defer(loop, &generation->freeing);
 }
@@ -62,6 +68,18 @@ static void on_end(struct generation *generation)
 		inherit_finish(lb);
 }
 
+/* One to a question that was given up comes too late. */
+static void take_answer(struct generation *generation, const json_t *json)
+{
+	long long number = json_integer_value(json_object_get(json, "number"));
+	json_t *body = json_object_get(json, "body");
+
+	if (generation->awaited == 0 || number != generation->awaited || !json_is_object(body))
+		return;
+	generation->answer = json_incref(body);
+	generation->awaited = 0;
+}
+
 static void on_message(struct generation *generation, struct handover_message *message)
 {
 	struct load_balancer *lb = generation->lb;
@@ -73,6 +91,8 @@ static void on_message(struct generation *generation, struct handover_message *m
 		(void)json_object_update(generation->counts,
 					 json_object_get(message->json, "services"));
 		generations_count(lb);
+	} else if (strcmp(message->type, "answer") == 0) {
+		take_answer(generation, message->json);
 	} else if (strcmp(message->type, "main") == 0 &&
 		   inherit_is_from(lb, number(generation, "pid"))) {
 		inherit_finish(lb);
@@ -159,28 +179,91 @@ void generations_free(struct load_balancer *lb)
 		remove_generation(generation_of(node));
 }
 
+static json_t *generation_json(const struct generation *generation)
+{
+	long long passed_ms = (long long)(clock_ms() - generation->heard_ms);
+	long long left_ms = number(generation, "deadline_ms") - passed_ms;
+
+	return json_pack("{s:I,s:I,s:I}", "pid", (json_int_t)number(generation, "pid"), "sessions",
+			 (json_int_t)number(generation, "sessions"), "deadline_ms",
+			 (json_int_t)(left_ms > 0 ? left_ms : 0));
+}
+
 json_t *generations_json(struct load_balancer *lb)
 {
 	json_t *list = json_array();
 
+	list_for_each (node, &lb->generations)
+		(void)json_array_append_new(list, generation_json(generation_of(node)));
+	return list;
+}
+
+/* ---- Questions ------------------------------------------------------------------------------ */
+
+static void put_question(struct generation *generation, const char *act, const json_t *params)
+{
+	static long long last_number;
+	const struct load_balancer *lb = generation->lb;
+	json_t *json;
+
+	generation->awaited = 0;
+	/* An older version does not know the question; in an upgrade the channels change hands. */
+	if (!json_is_true(json_object_get(generation->state, "asks")) || lb->inheritance ||
+	    upgrade_busy(lb))
+		return;
+	json = json_pack("{s:s,s:I,s:s,s:O}", "type", "ask", "number", (json_int_t)++last_number,
+			 "act", act, "params", params);
+	if (handover_send(generation->channel, json, NULL, 0) == 0)
+		generation->awaited = last_number;
+}
+
+/* What else it says meanwhile is heard too; its end is told by the loop. */
+static void await(struct generation *generation, uint64_t until_ms)
+{
+	struct pollfd wait = {.fd = generation->channel, .events = POLLIN};
+	struct handover_message message;
+
+	while (generation->awaited) {
+		uint64_t now = clock_ms();
+		int r = handover_receive(generation->channel, &message);
+
+		if (r == 1)
+			on_message(generation, &message);
+		else if (r != -EAGAIN || now >= until_ms ||
+			 poll(&wait, 1, (int)(until_ms - now)) < 0)
+			return;
+	}
+}
+
+json_t *generations_ask(struct load_balancer *lb, const char *act, const json_t *params)
+{
+	uint64_t until_ms = clock_ms() + GENERATION_WAIT_MS;
+	json_t *answers = json_array();
+
+	list_for_each (node, &lb->generations)
+		put_question(generation_of(node), act, params);
 	list_for_each (node, &lb->generations) {
 		struct generation *generation = generation_of(node);
-		long long passed_ms = (long long)(clock_ms() - generation->heard_ms);
-		long long left_ms = number(generation, "deadline_ms") - passed_ms;
 
-		(void)json_array_append_new(
-			list,
-			json_pack("{s:I,s:I,s:I}", "pid", (json_int_t)number(generation, "pid"),
-				  "sessions", (json_int_t)number(generation, "sessions"),
-				  "deadline_ms", (json_int_t)(left_ms > 0 ? left_ms : 0)));
+		await(generation, until_ms);
+		generation->silent = !generation->answer;
+		if (generation->answer)
+			(void)json_array_append_new(answers, generation->answer);
+		generation->answer = NULL;
 	}
-	return list;
+	return answers;
 }
 
 void generations_note(struct load_balancer *lb, json_t *body)
 {
-	if (!list_empty(&lb->generations))
-		(void)json_object_set_new(body, "draining", generations_json(lb));
+	json_t *list = json_array();
+
+	list_for_each (node, &lb->generations)
+		if (generation_of(node)->silent)
+			(void)json_array_append_new(list, generation_json(generation_of(node)));
+	if (json_array_size(list) > 0)
+		(void)json_object_set(body, "draining", list);
+	json_decref(list);
 }
 
 void generations_count(struct load_balancer *lb)

@@ -18,7 +18,14 @@ void generations_resume(struct load_balancer *lb);
 int generations_send(struct load_balancer *lb, int channel);
 void generations_free(struct load_balancer *lb);
 json_t *generations_json(struct load_balancer *lb); /* [{pid, sessions, deadline_ms}] */
-/* Adds them as "draining" to an answer that is without their connections, if there are any. */
+/*
+ * Asks all about their sessions: <act> is "list", "count" or "kill", <params> the query of the API.
+ * The bodies of those who have answered at once; of the others generations_note() says that they
+ * are missing. Each waits GENERATION_WAIT_MS at most, all together too.
+ */
+#define GENERATION_WAIT_MS 200
+json_t *generations_ask(struct load_balancer *lb, const char *act, const json_t *params);
+/* Adds those who did not answer generations_ask() as "draining" to an answer, if there are any. */
 void generations_note(struct load_balancer *lb, json_t *body);
 /* Tells the proxy what all processes before this one counted. */
 void generations_count(struct load_balancer *lb);

@@ -10,14 +10,16 @@
  *   old  listener + sockets        of one address; api + socket; lock + file; rows + memory
  *   old  generation + channel      an older one that still drains: {pid, sessions, deadline_ms}
  *   old  ids {backends}            whose rows those are
- *   old  prepare                   that is all; load
+ *   old  prepare {pid, last_session}   that is all; load
  *   new  ready                     loaded; I have written nothing and accept nobody
  *   old  health {backends}         what checks saw: we have stopped checking and writing
  *   old  counts {of, services}     what services counted
  *   old  go
  *   new  serving                   services are open, the API answers
  *   old  main                      you are the one; we drain
- *   old  draining {sessions, deadline_ms}   now and then, with counts, until the channel ends
+ *   old  draining {sessions, deadline_ms, asks}   now and then, with counts, until the channel ends
+ *   new  ask {number, act, params}  of the sessions it has left: list, count, kill
+ *   old  answer {number, body}
  *   new  failed {why}              instead of ready or serving: go on yourself
  */
 #ifndef DAEMON_HANDOVER_H
@@ -29,6 +31,7 @@
 #include "net/passing.h"
 
 #define HANDOVER_VARIABLE "LBD_HANDOVER" /* set to the number of the channel's descriptor */
+#define SESSIONS_OF_ONE	  1000000000ULL	 /* ids that a process has for its sessions */
 #define HANDOVER_LIST	  256		 /* services whose counts are in one message */
 
 struct handover_message {

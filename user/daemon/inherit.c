@@ -17,6 +17,7 @@
 #include "daemon/generation.h"
 #include "daemon/handover.h"
 #include "daemon/supervise.h"
+#include "proxy/session.h"
 
 struct inheritance {
 	int channel;
@@ -119,6 +120,15 @@ static int keep_fd(struct load_balancer *lb, struct handover_message *message)
 	return 0;
 }
 
+static void keep_names(struct load_balancer *lb, const json_t *json)
+{
+	const json_t *last = json_object_get(json, "last_session");
+
+	lb->inheritance->old_pid = (int)json_integer_value(json_object_get(json, "pid"));
+	lb->last_session = (uint64_t)json_integer_value(last);
+	session_number_from(lb->last_session);
+}
+
 static int keep(struct load_balancer *lb, struct handover_message *message)
 {
 	struct inheritance *inheritance = lb->inheritance;
@@ -133,8 +143,7 @@ static int keep(struct load_balancer *lb, struct handover_message *message)
 	else if (strcmp(message->type, "counts") == 0)
 		keep_counts(lb, message->json);
 	else if (strcmp(message->type, "prepare") == 0)
-		inheritance->old_pid =
-			(int)json_integer_value(json_object_get(message->json, "pid"));
+		keep_names(lb, message->json);
 	return 0;
 }
 

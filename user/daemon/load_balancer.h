@@ -56,6 +56,7 @@ struct load_balancer {
 	struct upgrade *upgrade;	 /* NULL: none was asked for */
 	struct inheritance *inheritance; /* NULL: there is no lbd before this one, or it let go */
 	struct list generations;	 /* processes before this one that drain */
+	uint64_t last_session;		 /* id of a session of theirs: this one's are above */
 	struct supervisor *supervisor;	 /* NULL: no memory for it */
 	json_t *past;			 /* counts of those that have ended */
 

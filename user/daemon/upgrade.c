@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/api.h"
 #include "daemon/entry.h"
 #include "daemon/generation.h"
 #include "daemon/handover.h"
@@ -126,9 +127,9 @@ static void report(struct upgrade *upgrade)
 	struct load_balancer *lb = upgrade->lb;
 	uint64_t now_ms = clock_ms();
 	uint64_t left_ms = upgrade->drained_by_ms > now_ms ? upgrade->drained_by_ms - now_ms : 0;
-	json_t *json = json_pack("{s:s,s:I,s:I}", "type", "draining", "sessions",
+	json_t *json = json_pack("{s:s,s:I,s:I,s:b}", "type", "draining", "sessions",
 				 (json_int_t)(lb->proxy ? proxy_sessions(lb->proxy) : 0),
-				 "deadline_ms", (json_int_t)left_ms);
+				 "deadline_ms", (json_int_t)left_ms, "asks", 1);
 
 	/* It may have ended. */
 	if (handover_send(upgrade->channel, json, NULL, 0) == 0)
@@ -217,6 +218,9 @@ static void on_message(struct upgrade *upgrade, const struct handover_message *m
 		on_loaded(upgrade);
 	else if (strcmp(type, "serving") == 0 && upgrade->state == UPGRADE_SWITCHING)
 		drain(upgrade, json_object_get(message->json, "unused"));
+	else if (strcmp(type, "ask") == 0 && upgrade->state == UPGRADE_DONE)
+		(void)handover_send(upgrade->channel,
+				    api_session_answer(upgrade->lb, message->json), NULL, 0);
 	else if (strcmp(type, "failed") == 0)
 		say_why(upgrade, why ? why : "it did not say why");
 }

@@ -101,7 +101,9 @@ int upgrade_send_sockets(struct load_balancer *lb, int channel)
 		r = generations_send(lb, channel);
 	if (r == 0)
 		r = handover_send(channel,
-				  json_pack("{s:s,s:i}", "type", "prepare", "pid", (int)getpid()),
+				  json_pack("{s:s,s:i,s:I}", "type", "prepare", "pid",
+					    (int)getpid(), "last_session",
+					    (json_int_t)(lb->last_session + SESSIONS_OF_ONE)),
 				  NULL, 0);
 	return r;
 }

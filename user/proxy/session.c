@@ -8,6 +8,11 @@
 /* Shared by all workers: one addition for each connection. */
 static _Atomic uint64_t last_id;
 
+void session_number_from(uint64_t last)
+{
+	atomic_store(&last_id, last);
+}
+
 void session_init(struct session *session, const struct session_ops *ops,
 		  const struct arrival *arrival)
 {

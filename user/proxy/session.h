@@ -43,7 +43,7 @@ struct session {
 	struct worker *worker;
 	struct service_counts *counts;
 	uint64_t listener; /* serial of the listener it came through */
-	uint64_t id;	   /* of no other session of this process */
+	uint64_t id;	   /* of no other session of this process, or of those before it */
 	uint64_t opened_ms;
 	uint64_t active_ms; /* when bytes were moved last */
 	uint32_t service_id;
@@ -66,6 +66,9 @@ struct arrival {
 	bool last;	     /* its listener is closing: one request, no keep-alive */
 };
 
+/* Ids of sessions to come are above <last>: those of a process before this one are its own. Before
+ * the first session. */
+void session_number_from(uint64_t last);
 void session_init(struct session *session, const struct session_ops *ops,
 		  const struct arrival *arrival);
 
