@@ -418,8 +418,8 @@ def test_itself():
         with socket.socket() as sock:
             sock.settimeout(PATIENCE_S)
             sock.bind(("127.0.0.1", 50000))
-            sock.connect(("127.0.0.1", 8080))
             try:
+                sock.connect(("127.0.0.1", 8080))
                 sock.sendall(b"hello")
                 text = sock.recv(100)
             except ConnectionResetError:

@@ -6,68 +6,42 @@
 #include <xxhash.h>
 
 #include "base/log.h"
-#include "net/socket.h"
-#include "proxy/admission.h"
+#include "proxy/dial.h"
 #include "proxy/greeting.h"
 #include "proxy/listener.h"
 #include "proxy/record.h"
-#include "proxy/reporter.h"
-#include "proxy/retries.h"
 #include "proxy/route.h"
 #include "proxy/sni.h"
 #include "proxy/tunnel.h"
 #include "proxy/worker.h"
 
 /*
- *   state       event                                next
- *   PEEKING     ClientHello read, or no TLS          CONNECTING
- *               no route, malformed, late, closed    CLOSED
- *   CONNECTING  all eligible backends are full       QUEUED
- *               connected                            OPEN
- *               refused, timed out, others left      CONNECTING
- *               none left                            CLOSED
- *   QUEUED      a backend has room for this one      CONNECTING
- *               no room in time, or the queue full   CLOSED
- *   OPEN        both sides have closed, or broken    CLOSED
+ *   state    event                                next
+ *   PEEKING  ClientHello read, or no TLS          DIALLING
+ *            no route, malformed, late, closed    CLOSED
+ *   DIALLING a backend's connection is there      OPEN
+ *            there is none to be had              CLOSED
+ *   OPEN     both sides have closed, or broken    CLOSED
  */
 enum relay_state {
-	RELAY_PEEKING,	  /* the client's first bytes are read: they say where it leads */
-	RELAY_CONNECTING, /* the backend's connection is not there yet; nothing is read */
-	RELAY_QUEUED,	  /* all eligible backends are full: it waits for one to have room */
-	RELAY_OPEN,	  /* bytes flow */
+	RELAY_PEEKING,	/* the client's first bytes are read: they say where it leads */
+	RELAY_DIALLING, /* a backend is looked for (dial.h); nothing is read */
+	RELAY_OPEN,	/* bytes flow */
 	RELAY_CLOSED,
-};
-
-/* In microseconds; asking is what comes before a backend is picked. */
-struct relay_times {
-	uint64_t began;
-	int64_t asking, connect; /* ACCESS_NO_TIME: it did not come so far */
 };
 
 struct relay {
 	struct session session;
 	enum relay_state state;
 	struct channel client;
-	struct channel backend;
 	uint64_t counted_in, counted_out; /* of the client's channel */
-	uint64_t live_in, live_out;	  /* of the backend's */
-	struct lb_live *live;		  /* non-NULL: counted as open */
-	char name[POOL_NAME_LEN];
-	uint16_t id;
-	struct retries retries;
-	uint32_t n_asked;      /* backends, before one answered */
-	uint32_t pool;	       /* id */
-	bool led;	       /* the pool is known */
-	uint16_t admitted;     /* the backend that a queue has let it in to; 0: none */
-	struct waiter *waiter; /* while it is queued */
-	struct pick_key key;
+	struct dial dial;
+	bool led; /* the pool is known */
 	struct timeouts_spec timeouts;
 	enum proxy_protocol send;
-	const char *why; /* the last backend has failed */
-	uint64_t asked_us;
 	/* For the line of the access log, which may come when the service is gone. */
 	const struct access_log *log; /* NULL: none */
-	struct relay_times times;
+	uint64_t began_us;
 	char service[SERVICE_NAME_LEN];
 	struct timer timer;
 	struct deferred freeing;
@@ -88,41 +62,27 @@ static void count_bytes(struct relay *relay)
 	count(&counts->bytes_out, relay->client.sent - relay->counted_out);
 	relay->counted_in = relay->client.received;
 	relay->counted_out = relay->client.sent;
-	if (!relay->live)
-		return;
-	live_add(&relay->live->proxy_bytes_in, relay->backend.sent - relay->live_in);
-	live_add(&relay->live->proxy_bytes_out, relay->backend.received - relay->live_out);
-	relay->live_in = relay->backend.sent;
-	relay->live_out = relay->backend.received;
-}
-
-static void end_backend(struct relay *relay)
-{
-	count_bytes(relay);
-	if (relay->live) {
-		live_add(&relay->live->proxy_closed, 1);
-		admission_leave(relay->session.worker, relay->pool, relay->id);
-	}
-	relay->live = NULL;
-	channel_close(&relay->backend);
+	dial_count(&relay->dial);
 }
 
 /* The line of the access log; its backend is the last that was asked. */
 static void note_end(const struct relay *relay, const char *why)
 {
 	const struct worker *worker = relay->session.worker;
+	const struct dial *dial = &relay->dial;
 	struct access_entry entry = {
-		.pool = relay->led ? worker_pool_name(worker, relay->pool) : "",
-		.backend = relay->name,
+		.pool = relay->led ? worker_pool_name(worker, dial->pool) : "",
+		.backend = dial->name,
 		.protocol = "relay",
 		.reason = why,
 		.bytes_in = relay->client.received,
 		.bytes_out = relay->client.sent,
-		.queue_us = relay->times.asking,
-		.connect_us = relay->times.connect,
+		.queue_us = dial->n_asked > 0 ? (int64_t)(dial->asked_us - relay->began_us)
+					      : ACCESS_NO_TIME,
+		.connect_us = dial->connect_us,
 		.first_byte_us = ACCESS_NO_TIME,
-		.total_us = (int64_t)(loop_now_us(worker->loop) - relay->times.began),
-		.retries = relay->n_asked > 0 ? relay->n_asked - 1 : 0,
+		.total_us = (int64_t)(loop_now_us(worker->loop) - relay->began_us),
+		.retries = dial->n_asked > 0 ? dial->n_asked - 1 : 0,
 	};
 
 	record_connection(&relay->session, relay->log, relay->service, &entry);
@@ -137,11 +97,8 @@ static void close_relay(struct relay *relay, bool reset, const char *why)
 		return;
 	note_end(relay, why);
 	relay->state = RELAY_CLOSED;
-	waiter_leave(relay->waiter);
-	relay->waiter = NULL;
-	if (reset && relay->live)
-		transport_reset(&relay->backend.transport);
-	end_backend(relay);
+	count_bytes(relay);
+	dial_close(&relay->dial, reset);
 	if (reset)
 		transport_reset(&relay->client.transport);
 	channel_close(&relay->client);
@@ -150,19 +107,6 @@ static void close_relay(struct relay *relay, bool reset, const char *why)
 	relay->freeing.run = free_relay;
 	loop_defer(worker->loop, &relay->freeing);
 	worker_session_gone(worker, &relay->session);
-}
-
-static void failed(struct relay *relay, const char *why)
-{
-	struct worker *worker = relay->session.worker;
-
-	relay->why = why;
-	if (relay->live)
-		live_add(&relay->live->proxy_failed, 1);
-	if (worker_may_log(worker))
-		log_warning("connection of service '%s' failed at backend '%s': %s",
-			    worker_service_name(worker, relay->session.service_id), relay->name,
-			    why);
 }
 
 static void refuse(struct relay *relay, const char *why, const char *name)
@@ -178,156 +122,11 @@ static void refuse(struct relay *relay, const char *why, const char *name)
 	close_relay(relay, true, why);
 }
 
-static void no_room(struct relay *relay, const char *why)
-{
-	count(&relay->session.counts->no_room, 1);
-	refuse(relay, why, NULL);
-}
-
-static const struct snapshot_pool *find_pool(const struct relay *relay)
-{
-	const struct snapshot *snapshot = worker_snapshot(relay->session.worker);
-
-	return snapshot ? snapshot_pool(snapshot, relay->pool) : NULL;
-}
-
-/* Inside the gate of *ret_member; the backend that a queue gave may be gone by now. */
-static enum admission_result pick(struct relay *relay, const struct view_member **ret_member)
-{
-	struct worker *worker = relay->session.worker;
-	const struct snapshot_pool *pool = find_pool(relay);
-	uint16_t id = relay->admitted;
-	struct admission_ask ask;
-
-	relay->admitted = 0;
-	if (id) {
-		*ret_member = pool ? view_find(pool->balancer->view, id) : NULL;
-		if (*ret_member)
-			return ADMISSION_IN;
-		admission_leave(worker, relay->pool, id);
-	}
-	if (!pool)
-		return ADMISSION_NONE;
-	ask = retries_ask(&relay->retries, pool, &relay->key);
-	return admission_enter(worker->shared->admission, &ask, ret_member);
-}
-
-static void on_backend(struct source *source);
-
-static int open_backend(struct relay *relay, const struct addr *addr)
-{
-	struct worker *worker = relay->session.worker;
-	int fd, err = socket_connect_tcp(addr, &fd);
-
-	if (err < 0)
-		return err;
-	relay->backend = (struct channel){0};
-	relay->live_in = 0;
-	relay->live_out = 0;
-	return channel_open(&relay->backend, worker->loop, &worker->buffers, fd, on_backend);
-}
-
-static void connect_next(struct relay *relay);
-
-static void admitted(void *owner, uint16_t backend)
-{
-	struct relay *relay = owner;
-
-	relay->waiter = NULL;
-	relay->admitted = backend;
-	relay->state = RELAY_CONNECTING;
-	connect_next(relay);
-}
-
-/* find_pool() has just found it. */
-static void queue_up(struct relay *relay)
-{
-	struct worker *worker = relay->session.worker;
-	const struct snapshot_pool *pool = find_pool(relay);
-	struct admission_ask ask = retries_ask(&relay->retries, pool, &relay->key);
-	uint32_t ms = relay->timeouts.queue;
-
-	relay->state = RELAY_QUEUED;
-	if (admission_wait(worker, &ask, false, &relay->waiter) < 0) {
-		no_room(relay, "queue_full");
-		return;
-	}
-	waiter_tell(relay->waiter, admitted, relay);
-	timer_start(worker->loop, &relay->timer, ms ? ms : pool->spec->queue.timeout_ms);
-}
-
-/* Nobody is left to be asked. */
-static void give_up(struct relay *relay)
-{
-	struct worker *worker = relay->session.worker;
-
-	if (relay->n_asked == 0 && worker_may_log(worker))
-		log_warning("connection of service '%s' closed: no_backend",
-			    worker_service_name(worker, relay->session.service_id));
-	close_relay(relay, true, relay->n_asked == 0 ? "no_backend" : relay->why);
-}
-
-static void count_opened(struct relay *relay, const struct view_member *member)
-{
-	relay->live = member->live;
-	relay->id = member->id;
-	memcpy(relay->name, member->name, sizeof(relay->name));
-	live_add(&relay->live->proxy_opened, 1);
-	relay->n_asked++;
-	relay->asked_us = loop_now_us(relay->session.worker->loop);
-	relay->times.asking = (int64_t)(relay->asked_us - relay->times.began);
-}
-
-/* The backend is no use. True: another may be asked. */
-static bool try_again(struct relay *relay, const char *why)
-{
-	failed(relay, why);
-	end_backend(relay);
-	return retries_lost(&relay->retries, relay->id, RETRY_CONNECT);
-}
-
-/* A backend whose connection is under way, or the end: nobody is left to try. */
-static void connect_next(struct relay *relay)
-{
-	const struct view_member *member = NULL;
-	int err;
-
-	do {
-		enum admission_result result = pick(relay, &member);
-
-		if (result == ADMISSION_FULL) {
-			queue_up(relay);
-			return;
-		}
-		if (result == ADMISSION_NONE)
-			break;
-		count_opened(relay, member);
-		err = open_backend(relay, &member->addr);
-		if (err == 0) {
-			timer_start(relay->session.worker->loop, &relay->timer,
-				    relay->timeouts.connect);
-			return;
-		}
-		if (!retries_is_own_want(err))
-			reporter_say(relay->session.worker, relay->id, retries_connect_word(err));
-	} while (try_again(relay, retries_connect_word(err)));
-	give_up(relay);
-}
-
-static void connect_lost(struct relay *relay, const char *why)
-{
-	reporter_say(relay->session.worker, relay->id, why);
-	if (try_again(relay, why))
-		connect_next(relay);
-	else
-		give_up(relay);
-}
-
 static void run(struct relay *relay)
 {
 	struct worker *worker = relay->session.worker;
 	uint64_t moved = 0;
-	int open = tunnel_run(&relay->client, &relay->backend, &moved);
+	int open = tunnel_run(&relay->client, &relay->dial.channel, &moved);
 
 	count_bytes(relay);
 	if (open <= 0)
@@ -357,11 +156,10 @@ static void lead(struct relay *relay, const char *name)
 		return;
 	}
 	relay->led = true;
-	relay->pool = snapshot->pools[snapshot_route_pool(snapshot, service, (uint32_t)route)].id;
-	relay->state = RELAY_CONNECTING;
-	if (find_pool(relay))
-		retries_init(&relay->retries, find_pool(relay)->spec);
-	connect_next(relay);
+	relay->state = RELAY_DIALLING;
+	timer_stop(relay->session.worker->loop, &relay->timer);
+	dial_start(&relay->dial,
+		   snapshot->pools[snapshot_route_pool(snapshot, service, (uint32_t)route)].id);
 }
 
 /* The bytes stay in the wire: they are the first that the backend gets. */
@@ -407,7 +205,7 @@ static void on_client(struct source *source)
 		run(relay);
 	else if (relay->state == RELAY_PEEKING)
 		peek(relay);
-	else if (relay->state == RELAY_QUEUED && transport_broken(&relay->client.transport))
+	else if (relay->dial.state == DIAL_QUEUED && transport_broken(&relay->client.transport))
 		close_relay(relay, true, "client_closed");
 }
 
@@ -418,51 +216,45 @@ static int greet(struct relay *relay)
 
 	if (relay->send == PROXY_PROTOCOL_NONE)
 		return 0;
-	out = channel_out(&relay->backend);
+	out = channel_out(&relay->dial.channel);
 	return out ? greeting_put(relay->send, &relay->session, &relay->client.transport, out)
 		   : -ENOMEM;
 }
 
-static void connected(struct relay *relay)
+static void on_open(struct dial *dial)
 {
-	struct worker *worker = relay->session.worker;
-	int err = socket_connected(relay->backend.transport.source.fd);
+	struct relay *relay = container_of(dial, struct relay, dial);
 
-	if (err < 0 || !transport_writable(&relay->backend.transport)) {
-		connect_lost(relay, retries_connect_word(err));
-		return;
-	}
 	relay->state = RELAY_OPEN;
-	relay->times.connect = (int64_t)(loop_now_us(worker->loop) - relay->asked_us);
-	live_latency(relay->live, (uint64_t)relay->times.connect);
-	tunnel_init(&relay->client, &relay->backend);
+	tunnel_init(&relay->client, &dial->channel);
 	if (greet(relay) < 0) {
 		close_relay(relay, true, "no_memory");
 		return;
 	}
-	timer_start(worker->loop, &relay->timer, relay->timeouts.tunnel);
+	timer_start(relay->session.worker->loop, &relay->timer, relay->timeouts.tunnel);
 	run(relay);
 }
 
-static void on_backend(struct source *source)
+static void on_backend(struct dial *dial)
 {
-	struct relay *relay = container_of(source, struct relay, backend.transport.source);
+	run(container_of(dial, struct relay, dial));
+}
 
-	if (relay->state == RELAY_OPEN)
-		run(relay);
-	else if (relay->state == RELAY_CONNECTING && source->ready & (LOOP_WRITE | LOOP_HANGUP))
-		connected(relay);
+static void on_dial_end(struct dial *dial, const char *why)
+{
+	struct relay *relay = container_of(dial, struct relay, dial);
+
+	if (dial->state == DIAL_FULL)
+		refuse(relay, why, NULL);
+	else
+		close_relay(relay, true, why);
 }
 
 static void on_timer(struct timer *timer)
 {
 	struct relay *relay = container_of(timer, struct relay, timer);
 
-	if (relay->state == RELAY_CONNECTING)
-		connect_lost(relay, "connect_timeout");
-	else if (relay->state == RELAY_QUEUED)
-		no_room(relay, "queue_timeout");
-	else if (relay->state == RELAY_PEEKING)
+	if (relay->state == RELAY_PEEKING)
 		refuse(relay, "client_header_timeout", NULL);
 	else
 		close_relay(relay, true, "tunnel_timeout");
@@ -488,27 +280,35 @@ static void backend_down(struct session *session)
 {
 	struct relay *relay = container_of(session, struct relay, session);
 
-	if (relay->state == RELAY_CONNECTING)
-		connect_lost(relay, "backend_down");
+	if (relay->dial.state == DIAL_CONNECTING)
+		dial_lost(&relay->dial, "backend_down");
 	else
 		close_relay(relay, true, "backend_down");
 }
 
-static void describe(const struct session *session, struct session_info *ret_info)
+static const char *state_word(const struct relay *relay)
 {
 	static const char *const words[] = {
-		[RELAY_PEEKING] = "peeking", [RELAY_CONNECTING] = "connecting",
-		[RELAY_QUEUED] = "queued",   [RELAY_OPEN] = "open",
+		[RELAY_PEEKING] = "peeking",
+		[RELAY_DIALLING] = "connecting",
+		[RELAY_OPEN] = "open",
 		[RELAY_CLOSED] = "closed",
 	};
+
+	return relay->dial.state == DIAL_QUEUED ? "queued" : words[relay->state];
+}
+
+static void describe(const struct session *session, struct session_info *ret_info)
+{
 	const struct relay *relay = container_of(session, const struct relay, session);
+	const struct dial *dial = &relay->dial;
 
 	*ret_info = (struct session_info){
 		.protocol = "tcp",
-		.state = words[relay->state],
-		.backend = relay->live ? relay->name : "",
-		.backend_id = relay->live ? relay->id : 0,
-		.pool = relay->live ? relay->pool : 0,
+		.state = state_word(relay),
+		.backend = dial->live ? dial->name : "",
+		.backend_id = dial->live ? dial->id : 0,
+		.pool = dial->live ? dial->pool : 0,
 		.request = "",
 		.bytes_in = relay->client.received,
 		.bytes_out = relay->client.sent,
@@ -534,6 +334,8 @@ static void begin(struct relay *relay)
 	if (relay->log)
 		memcpy(relay->service, service->spec->name, sizeof(relay->service));
 	relay->timeouts = service->spec->timeouts;
+	relay->dial.connect_ms = relay->timeouts.connect;
+	relay->dial.queue_ms = relay->timeouts.queue;
 	relay->send = service->spec->proxy_protocol.send;
 	if (routes_by_name(service->spec))
 		timer_start(relay->session.worker->loop, &relay->timer,
@@ -553,11 +355,13 @@ void relay_accept(const struct arrival *arrival)
 		return;
 	}
 	session_init(&relay->session, &relay_ops, arrival);
-	relay->key.client = arrival->peer;
-	relay->key.hash = XXH64(&arrival->peer, sizeof(arrival->peer), arrival->service_id);
-	relay->backend.transport.source.fd = -1;
-	relay->times =
-		(struct relay_times){loop_now_us(worker->loop), ACCESS_NO_TIME, ACCESS_NO_TIME};
+	dial_init(&relay->dial, &relay->session);
+	relay->dial.key.client = arrival->peer;
+	relay->dial.key.hash = XXH64(&arrival->peer, sizeof(arrival->peer), arrival->service_id);
+	relay->dial.on_open = on_open;
+	relay->dial.on_ready = on_backend;
+	relay->dial.on_end = on_dial_end;
+	relay->began_us = loop_now_us(worker->loop);
 	timer_init(&relay->timer, on_timer);
 	if (channel_open(&relay->client, worker->loop, &worker->buffers, arrival->fd, on_client) <
 	    0) {
