@@ -4,7 +4,7 @@
 
 Stands between the lbd that is to be replaced and PROGRAM, which was to replace it, and passes on
 what they say (user/daemon/handover.h), up to the message of type WHEN: a word of the old one still
-arrives, one of the new one does not. Then PROGRAM is killed and this ends by signal 9, or PROGRAM is
+arrives, one of the new does not. Then PROGRAM is killed and this ends by signal 9, or PROGRAM is
 stopped and nothing is said any more.
 """
 import ctypes

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Upgrades to a build of another LB_CTL_ABI, which makes maps of its own beside those of the old one:
+"""Upgrades to a build of another LB_CTL_ABI, which makes maps of its own beside those of the old:
 those that fail on the way, and then one that does not. LBD_OTHER_BUILD: that build's program."""
 import os
 import tempfile

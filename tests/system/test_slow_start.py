@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""A backend that comes up gets its share little by little: of flows of the kernel path, by each kind
-of choice there is, and of requests.
+"""A backend that comes up gets its share little by little: of flows of the kernel path, by each
+kind of choice there is, and of requests.
 
 While b2 climbs, batches of connections are counted. What a batch may have is known from the weights
 that the API tells before and after it. By turns and by counts the share is exact but for what a

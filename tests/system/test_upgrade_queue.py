@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Requests that wait for room at a backend while one lbd replaces another: they stay with the one
-that took them, in their order, until they are served or their time in the queue is over. Each of the
-two lets in as many as max-connections says: nobody counts over both."""
+that took them, in their order, until they are served or their time in the queue is over. Each of
+the two lets in as many as max-connections says: nobody counts over both."""
 import http.client
 import socket
 import threading
