@@ -6,6 +6,7 @@ import select
 import socket
 
 from lab import PROXY, VIP, Lab, address_of, config, nat, pool
+from successor import follow
 from tap import check, main, ok, wait_for
 from traffic import connect
 
@@ -219,6 +220,24 @@ def test_draining(_lab, lbd, backends, _held):
     close_all(relay)
 
 
+def test_older(lab, lbd, backends, _held):
+    """A process that an upgrade has replaced does not check health itself."""
+    relay = backends.pairs(RELAY["reset"])
+    kept = backends.pairs(RELAY["keep"])
+    done = lbd.lbadm("upgrade")
+    check("an upgrade is done", done.returncode, 0)
+    follow(lab, lbd)
+    ok("the old process reports", wait_for(
+        lambda: [row["sessions"] for row in lbd.get("/v1/status")["draining"]] == [4]))
+    fall(lbd, backends, "b1")
+    check("a relay of the old process is reset when its backend goes down",
+          read_until(relay["b1"][0], b"x"), b"reset")
+    ok("another one goes on", lives(relay["b2"]))
+    ok("and those of a pool that keeps them", lives(kept["b1"]) and lives(kept["b2"]))
+    rise(lbd, backends, "b1")
+    close_all(relay, kept)
+
+
 def test_on_down():
     with Lab("tc", 2) as lab:
         backends = Backends(lab)
@@ -233,6 +252,7 @@ def test_on_down():
                 held.close()
             test_tools(lab, lbd, backends, None)
             test_draining(lab, lbd, backends, None)
+            test_older(lab, lbd, backends, None)
             ok("all is counted as closed", wait_for(lambda: not any(
                 row["open"] for rule in RULES for row in lbd.backends(rule).values())),
                 [lbd.backends(rule) for rule in RULES])

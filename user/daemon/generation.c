@@ -11,6 +11,8 @@
 #include "daemon/inherit.h"
 #include "daemon/upgrade.h"
 
+#define SILENT_MS 2000 /* they report four times a second */
+
 struct generation {
 	struct list node; /* lb->generations */
 	struct load_balancer *lb;
@@ -200,16 +202,34 @@ json_t *generations_json(struct load_balancer *lb)
 
 /* ---- Questions ------------------------------------------------------------------------------ */
 
+/* An older version does not know what it would be told; in an upgrade the channels change hands;
+ * and one that is silent may not read either, which sending would wait for. */
+static bool listens(const struct generation *generation)
+{
+	const struct load_balancer *lb = generation->lb;
+
+	return json_is_true(json_object_get(generation->state, "asks")) && !lb->inheritance &&
+	       !upgrade_busy(lb) && clock_ms() - generation->heard_ms < SILENT_MS;
+}
+
+void generations_tell(struct load_balancer *lb, json_t *json)
+{
+	list_for_each (node, &lb->generations) {
+		struct generation *generation = generation_of(node);
+
+		if (listens(generation))
+			(void)handover_send(generation->channel, json_incref(json), NULL, 0);
+	}
+	json_decref(json);
+}
+
 static void put_question(struct generation *generation, const char *act, const json_t *params)
 {
 	static long long last_number;
-	const struct load_balancer *lb = generation->lb;
 	json_t *json;
 
 	generation->awaited = 0;
-	/* An older version does not know the question; in an upgrade the channels change hands. */
-	if (!json_is_true(json_object_get(generation->state, "asks")) || lb->inheritance ||
-	    upgrade_busy(lb))
+	if (!listens(generation))
 		return;
 	json = json_pack("{s:s,s:I,s:s,s:O}", "type", "ask", "number", (json_int_t)++last_number,
 			 "act", act, "params", params);

@@ -25,6 +25,8 @@ json_t *generations_json(struct load_balancer *lb); /* [{pid, sessions, deadline
  */
 #define GENERATION_WAIT_MS 200
 json_t *generations_ask(struct load_balancer *lb, const char *act, const json_t *params);
+/* Tells all that know such messages; takes <json>. */
+void generations_tell(struct load_balancer *lb, json_t *json);
 /* Adds those who did not answer generations_ask() as "draining" to an answer, if there are any. */
 void generations_note(struct load_balancer *lb, json_t *body);
 /* Tells the proxy what all processes before this one counted. */

@@ -20,6 +20,7 @@
  *   old  draining {sessions, deadline_ms, asks}   now and then, with counts, until the channel ends
  *   new  ask {number, act, params}  of the sessions it has left: list, count, kill
  *   old  answer {number, body}
+ *   new  down {backends}           these went down, and their pools say on-down: reset
  *   new  failed {why}              instead of ready or serving: go on yourself
  */
 #ifndef DAEMON_HANDOVER_H

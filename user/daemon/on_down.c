@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "daemon/generation.h"
 #include "daemon/refresh.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
@@ -78,6 +79,16 @@ static void end_sessions(struct worker *worker, void *ctx)
 	}
 }
 
+static json_t *ids_json(const struct fall *fall)
+{
+	json_t *list = json_array();
+
+	for (uint32_t id = 1; id < LB_MAX_BACKENDS; id++)
+		if (has(fall, (uint16_t)id))
+			(void)json_array_append_new(list, json_integer(id));
+	return list;
+}
+
 static void end_all(struct fall *fall)
 {
 	struct load_balancer *lb = fall->lb;
@@ -89,6 +100,9 @@ static void end_all(struct fall *fall)
 	}
 	if (lb->proxy)
 		proxy_visit(lb->proxy, end_sessions, fall);
+	if (!list_empty(&lb->generations))
+		generations_tell(
+			lb, json_pack("{s:s,s:o}", "type", "down", "backends", ids_json(fall)));
 	if (fall->error)
 		log_error("cannot end the flows of backends that are down: %s",
 			  strerror(-fall->error));
@@ -108,4 +122,21 @@ void on_down_run(struct load_balancer *lb)
 		collect(&fall, entry_of(node));
 	if (fall.n_backends > 0)
 		end_all(&fall);
+}
+
+void on_down_told(struct load_balancer *lb, const json_t *backends)
+{
+	struct fall fall = {.lb = lb};
+	json_t *id;
+	size_t i;
+
+	json_array_foreach (backends, i, id) {
+		json_int_t n = json_integer_value(id);
+
+		if (n > 0 && n < LB_MAX_BACKENDS)
+			fall.ids[n / 8] |= (uint8_t)(1U << n % 8);
+	}
+	if (lb->proxy)
+		proxy_visit(lb->proxy, end_sessions, &fall);
+	log_info("on-down: reset ended %llu sessions", (unsigned long long)fall.sessions);
 }

@@ -16,5 +16,8 @@
 void on_down_note(struct backend_check *check);
 /* The kernel and the workers have been told that these backends get nothing new. */
 void on_down_run(struct load_balancer *lb);
+/* The same of the sessions of this process, which another one has replaced: it says which
+ * <backends>, by their ids. */
+void on_down_told(struct load_balancer *lb, const json_t *backends);
 
 #endif

@@ -14,6 +14,7 @@
 #include "daemon/entry.h"
 #include "daemon/generation.h"
 #include "daemon/handover.h"
+#include "daemon/on_down.h"
 #include "daemon/refresh.h"
 #include "daemon/supervise.h"
 #include "daemon/upgrade_send.h"
@@ -221,6 +222,8 @@ static void on_message(struct upgrade *upgrade, const struct handover_message *m
 	else if (strcmp(type, "ask") == 0 && upgrade->state == UPGRADE_DONE)
 		(void)handover_send(upgrade->channel,
 				    api_session_answer(upgrade->lb, message->json), NULL, 0);
+	else if (strcmp(type, "down") == 0 && upgrade->state == UPGRADE_DONE)
+		on_down_told(upgrade->lb, json_object_get(message->json, "backends"));
 	else if (strcmp(type, "failed") == 0)
 		say_why(upgrade, why ? why : "it did not say why");
 }
