@@ -204,6 +204,52 @@ def test_stop_early(lab):
         forget(lbd.log)
 
 
+class Activated(Lbd):
+    """lbd, started by systemd's own program for that, when somebody comes."""
+
+    def __init__(self, lab, config_, listen):
+        super().__init__(lab, config_)
+        self.manager, self.listen = Manager(self), listen
+
+    def listeners(self):
+        """How many listening sockets there are at our two addresses."""
+        return len(self.lab.must("lb", "ss", "-Htln", "src", PROXY).splitlines())
+
+    def spawn(self, *extra):
+        env = [f"--setenv=NOTIFY_SOCKET={self.manager.path}"]
+        with open(self.log_path, "ab") as log:
+            self.process = self.lab.popen(
+                "lb", "systemd-socket-activate", *env,
+                *(f"--listen={address}" for address in self.listen), self.program, "-c",
+                self.file, *extra, stdout=log, stderr=log)
+
+
+def test_real_activation():
+    with Lab("xdp") as lab:
+        lbd = Activated(lab, services(WEB, OTHER), (WEB, OTHER))
+        on_failure(lbd.log)
+        try:
+            lbd.spawn()
+            ok("systemd-socket-activate listens", lbd.wait_log(f"Listening on {OTHER}"))
+            check("and lbd is not there", lbd.wait_log("ready", 0), False)
+            first, second = connect(lab, WEB), connect(lab, OTHER)
+            ok("who comes is answered, by an lbd that was started for that", ask(first) in ALL)
+            ok("on each socket", ask(second) in ALL)
+            ok("it says that it is ready", lbd.manager.waits("READY", "1", lbd.process.pid))
+            check("and listens nowhere else", lbd.listeners(), 2)
+            for count in (1, 2):
+                check(f"upgrade {count} is done", lbd.lbadm("upgrade").returncode, 0)
+                follow(lab, lbd)
+                with connect(lab, WEB) as sock:
+                    ok("the sockets go along", ask(sock) in ALL)
+                check("and are the only ones still", lbd.listeners(), 2)
+            first.close()
+            second.close()
+        finally:
+            lbd.close()
+            forget(lbd.log)
+
+
 def test_all():
     with Lab("xdp") as lab:
         test_stop_early(lab)
@@ -218,4 +264,4 @@ def test_all():
 
 
 if __name__ == "__main__":
-    main(test_all)
+    main(test_all, test_real_activation)
