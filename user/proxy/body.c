@@ -99,7 +99,7 @@ bool body_cramped(const struct body_reader *reader, const struct wire *in, size_
 	uint32_t len = wire_left(in);
 
 	if (room == 0)
-		return true;
+		return len > 0;
 	return in_trailers(reader) && room < len && room < LONGEST_TRAILER;
 }
 

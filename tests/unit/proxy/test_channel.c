@@ -81,6 +81,38 @@ static void a_blocked_body_holds_one_wire(void **state)
 	}
 }
 
+/* A sender that leaves is noticed also where what it said just fills a wire that is kept to be sent
+ * again. */
+static void a_body_cut_short_is_so_however_full_its_wire_is(void **state)
+{
+	static const char body[WIRE_ROOM];
+
+	(void)state;
+	for (uint32_t room = 1000; room < 1003; room++) {
+		struct buffer_pool buffers = {0};
+		struct end from, to;
+		struct pump pump = {.from = &from.channel, .to = &to.channel};
+		struct loop *loop;
+
+		assert_int_equal(loop_new(&loop), 0);
+		end_open(&from, loop, &buffers);
+		end_open(&to, loop, &buffers);
+		body_reader_init(&from.channel.reader, HTTP_BODY_LENGTH, WIRE_ROOM);
+		body_writer_init(&to.channel.writer, HTTP_BODY_LENGTH);
+		to.channel.hold = true;
+		channel_out(&to.channel)->len = WIRE_ROOM - room;
+		assert_true(rig_send(from.peer, body, 1001));
+		assert_int_equal(channel_pump(&pump), PUMP_BLOCKED);
+		shutdown(from.peer, SHUT_WR);
+		from.channel.transport.source.ready |= LOOP_READ | LOOP_HANGUP;
+		assert_int_equal(channel_pump(&pump), PUMP_TRUNCATED);
+		end_close(&from);
+		end_close(&to);
+		buffer_pool_fini(&buffers);
+		loop_free(loop);
+	}
+}
+
 /* ---- Bulk ---------------------------------------------------------------------------------- */
 
 #define BULK (4UL << 20)
@@ -239,6 +271,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_blocked_body_holds_one_wire),
+		cmocka_unit_test(a_body_cut_short_is_so_however_full_its_wire_is),
 		cmocka_unit_test(bulk_arrives_whole),
 		cmocka_unit_test(what_follows_a_body_stays_in_the_socket),
 		cmocka_unit_test(after_a_body_in_bulk_the_socket_is_known_to_be_empty),
