@@ -177,6 +177,9 @@ static struct exchange *redirected(struct asked *asked, struct client_refusal *r
 	int err;
 
 	name_host(asked, text);
+	/* A URI has no asterisk-form (RFC 9112 section 3.2.4). */
+	if (slice_eq(asked->head->target, SLICE("*")))
+		asked->head->target = SLICE("/");
 	err = out ? redirect(asked, out) : -ENOMEM;
 	if (err < 0)
 		return refused(ret_refusal, 500,
