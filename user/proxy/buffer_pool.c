@@ -27,7 +27,7 @@ void buffer_give(struct buffer_pool *pool, struct wire *wire)
 	if (!wire)
 		return;
 	pool->n_taken--;
-	if (pool->n_free >= BUFFER_POOL_KEEP) {
+	if (pool->n_free == BUFFER_POOL_KEEP) {
 		free(wire);
 		return;
 	}

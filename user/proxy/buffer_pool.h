@@ -18,7 +18,12 @@
 #define WIRE_ROOM (WIRE_SIZE + 1024) /* a forwarded head grows by our own headers */
 #define WIRE_HEAD (WIRE_ROOM - 32)   /* for a head: the end of a body still fits behind it */
 
-#define BUFFER_POOL_KEEP 1024 /* free buffers kept; more go back to malloc */
+/* Free buffers kept; more go back to malloc. Where that watches over what is freed, all of them. */
+#ifdef __SANITIZE_ADDRESS__
+#define BUFFER_POOL_KEEP 0
+#elif !defined(BUFFER_POOL_KEEP)
+#define BUFFER_POOL_KEEP 1024
+#endif
 
 struct wire {
 	struct wire *next_free;
