@@ -58,15 +58,3 @@ bool parse_duration_ms(struct slice text, uint32_t *ret_ms)
 	*ret_ms = (uint32_t)ms;
 	return true;
 }
-
-bool parse_size(struct slice text, uint64_t *ret_bytes)
-{
-	static const struct unit units[] = {
-		{"", 1}, {"k", 1 << 10}, {"m", 1 << 20}, {"g", 1 << 30}};
-	uint64_t bytes;
-
-	if (!parse_with_unit(text, units, COUNT(units), &bytes))
-		return false;
-	*ret_bytes = bytes;
-	return true;
-}

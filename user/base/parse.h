@@ -17,7 +17,5 @@
 bool parse_u64(struct slice text, uint64_t *ret_value); /* 1*DIGIT */
 /* "200ms", "2s", "5m", "1h"; a bare number is refused (but "0"). At most 49 days. */
 bool parse_duration_ms(struct slice text, uint32_t *ret_ms);
-/* "512", "64k", "1m", "2g": bytes, in powers of 1024. */
-bool parse_size(struct slice text, uint64_t *ret_bytes);
 
 #endif

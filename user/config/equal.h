@@ -9,11 +9,8 @@
 
 #include "health/spec.h"
 #include "pool/spec.h"
-#include "proxy/spec.h"
 
 bool health_spec_equal(const struct health_spec *a, const struct health_spec *b);
 bool backend_spec_equal(const struct backend_spec *a, const struct backend_spec *b);
-/* Listeners and routes in their order. */
-bool service_spec_equal(const struct service_spec *a, const struct service_spec *b);
 
 #endif

@@ -39,14 +39,3 @@ const char access_log_default[] =
 	"\"${user_agent}\" ${service} ${pool}/${backend} "
 	"${queue_ms}/${connect_ms}/${first_byte_ms}/${total_ms} ${reason} ${retries} "
 	"${bytes_in} ${request_id}";
-
-static bool texts_equal(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
-bool access_log_spec_equal(const struct access_log_spec *a, const struct access_log_spec *b)
-{
-	return a->kind == b->kind && texts_equal(a->format, b->format) &&
-	       texts_equal(a->file, b->file);
-}

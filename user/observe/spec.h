@@ -31,8 +31,6 @@ struct access_log_spec {
 extern const struct strtable access_fields; /* what a format may name */
 extern const char access_log_default[];	    /* the format where none is given */
 
-bool access_log_spec_equal(const struct access_log_spec *a, const struct access_log_spec *b);
-
 /* 0, or -EINVAL and what is wrong: "unknown variable '${clent}', did you mean '${client}'?". */
 int format_check(struct slice text, const struct strtable *names, struct error *err);
 

@@ -98,25 +98,6 @@ static void durations_have_a_unit(void **state)
 	check(rows, COUNT(rows), read_duration);
 }
 
-static void sizes_are_powers_of_1024(void **state)
-{
-	static const struct row rows[] = {
-		{SLICE("512"), 512},
-		{SLICE("64k"), 65536},
-		{SLICE("1m"), 1 << 20},
-		{SLICE("2g"), UINT64_C(2) << 30},
-		{SLICE("17179869183g"), UINT64_C(17179869183) << 30},
-		{SLICE("17179869184g"), NO},
-		{SLICE("k"), NO},
-		{SLICE(""), NO},
-		{SLICE("64K"), NO},
-		{SLICE("64kb"), NO},
-	};
-
-	(void)state;
-	check(rows, COUNT(rows), parse_size);
-}
-
 /* ---- Words --------------------------------------------------------------------------------- */
 
 static const char *const words[] = {[0] = "native", [1] = "generic", [3] = "tc"};
@@ -169,7 +150,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_digits_that_fit),
 		cmocka_unit_test(durations_have_a_unit),
-		cmocka_unit_test(sizes_are_powers_of_1024),
 		cmocka_unit_test(words_and_values_go_both_ways),
 		cmocka_unit_test(the_nearest_word_is_found_when_it_is_near),
 	};

@@ -165,64 +165,6 @@ static void run(void **state)
 	report_fini(&report);
 }
 
-/* Every pair of these is of two different services. */
-static void a_change_of_a_route_is_seen(void **state)
-{
-	static const char *const variants[] = {
-		"    - {pool: web}\n",
-		"    - {pool: api}\n",
-		"    - {pools: [{pool: web}]}\n",
-		"    - {pools: [{pool: web, weight: 2}]}\n",
-		"    - {pools: [{pool: web}, {pool: api}]}\n",
-		"    - {pool: web, host: a}\n",
-		"    - {pool: web, path: /a}\n",
-		"    - {pool: web, method: GET}\n",
-		"    - {pool: web, method: [GET, HEAD]}\n",
-		"    - {pool: web, timeouts: {connect: 1s}}\n",
-		"    - redirect: {to: /a}\n",
-		"    - redirect: {to: /b}\n",
-		"    - redirect: {to: /a, code: 308}\n",
-		"    - {pool: web, headers: {set: {a: b}}}\n",
-		"    - {pool: web, headers: {set: {a: c}}}\n",
-		"    - {pool: web, headers: {add: {a: b}}}\n",
-		"    - {pool: web, response-headers: {add: {a: b}}}\n",
-		WEB "    trusted-proxies: [10.0.0.0/8]\n",
-		WEB "    trusted-proxies: [10.0.0.0/9]\n",
-		WEB "    sticky: {cookie: a}\n",
-		WEB "    sticky: {cookie: b}\n",
-		WEB "    sticky: {cookie: a, path: /x}\n",
-		WEB "    sticky: {cookie: a, max-age: 1h}\n",
-		WEB "    sticky: {cookie: a, secure: true}\n",
-		WEB "    sticky: {cookie: a, http-only: false}\n",
-		WEB "    sticky: {cookie: a, same-site: strict}\n",
-	};
-	enum { N = sizeof(variants) / sizeof(variants[0]) };
-	struct config *configs[2][N];
-	struct report report;
-	char text[2048];
-
-	(void)state;
-	for (size_t i = 0; i < (size_t)2 * N; i++) {
-		(void)snprintf(text, sizeof(text), "%s%s", HEAD, variants[i % N]);
-		configs[i / N][i % N] = build(text, &report);
-		if (!configs[i / N][i % N])
-			fail_msg("%s", report.text.ptr);
-		report_fini(&report);
-	}
-	for (size_t i = 0; i < N; i++) {
-		for (size_t j = 0; j < N; j++) {
-			bool equal = service_spec_equal(&configs[0][i]->services[0],
-							&configs[1][j]->services[0]);
-
-			if (equal != (i == j))
-				fail_msg("%s%s: expected %s, got the other", variants[i],
-					 variants[j], i == j ? "equal" : "different");
-		}
-	}
-	for (size_t i = 0; i < (size_t)2 * N; i++)
-		config_free(configs[i / N][i % N]);
-}
-
 /* By the API "_" in a key stands for "-", but a header's name is no word of ours. */
 static void a_headers_name_is_the_same_by_the_api(void **state)
 {
@@ -254,7 +196,6 @@ static void a_headers_name_is_the_same_by_the_api(void **state)
 int main(void)
 {
 	struct CMUnitTest tests[sizeof(rows) / sizeof(rows[0]) + 2] = {
-		cmocka_unit_test(a_change_of_a_route_is_seen),
 		cmocka_unit_test(a_headers_name_is_the_same_by_the_api),
 	};
 
