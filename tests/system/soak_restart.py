@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""A hundred restarts under traffic at each hook; every third is to a build of another LB_CTL_ABI."""
+"""A hundred restarts under traffic at each hook; every third is to a build of another LB_CTL_ABI and
+with tables of another size."""
 import tempfile
 
 import restarts
@@ -13,7 +14,7 @@ COUNT = 100
 
 def run(profile, hook):
     with tempfile.TemporaryDirectory() as directory, Lab(profile) as lab:
-        other = restarts.other_build(directory)
+        other = restarts.other_build(directory, restarts.TABLES)
         restarts.run(lab, hook, COUNT, [f"{BUILD}/lbd", f"{BUILD}/lbd", other])
 
 

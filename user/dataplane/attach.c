@@ -86,13 +86,38 @@ static struct attachment *find_former(struct dataplane *dp, const struct attachm
 	return find(dp, new->spec.name);
 }
 
+/* Our program would find nothing in maps that were made anew: packets stay with the one before, and
+ * its maps, until the first sync. */
+static int renew(struct dataplane *dp, struct attachment *old, const struct attachment *new,
+		 struct error *err)
+{
+	if (!dp->empty)
+		return attachment_renew(dp, old, new, err);
+	old->late = true;
+	attachment_keep(dp, old, new);
+	return 0;
+}
+
+void attachments_catch_up(struct dataplane *dp)
+{
+	for (uint32_t i = 0; i < dp->n_attachments; i++) {
+		struct attachment *attachment = &dp->attachments[i];
+		struct error err = {0};
+		int rc = attachment->late ? link_update(dp, attachment, &err) : 0;
+
+		attachment->late = false;
+		if (rc && rc != -ENOLINK) /* a device that is gone is looked after elsewhere */
+			log_error("%s", err.message);
+	}
+}
+
 static int attach(struct dataplane *dp, struct attachment *new, struct error *err)
 {
 	struct attachment *old = find_former(dp, new);
 	int rc;
 
 	if (old && attachment_is_at(old, new)) {
-		rc = attachment_renew(dp, old, new, err);
+		rc = renew(dp, old, new, err);
 		if (rc != -ENOLINK)
 			return rc;
 	}

@@ -86,19 +86,24 @@ int attachment_make(struct dataplane *dp, struct attachment *attachment, struct 
 	return rc;
 }
 
+void attachment_keep(const struct dataplane *dp, struct attachment *old,
+		     const struct attachment *new)
+{
+	old->spec = new->spec;
+	old->asked = true;
+	memcpy(old->why, new->why, sizeof(old->why));
+	list_device(dp, old);
+}
+
 /* The old one keeps its place and state; only program and wishes are new. */
 int attachment_renew(struct dataplane *dp, struct attachment *old, const struct attachment *new,
 		     struct error *err)
 {
 	int rc = link_update(dp, old, err);
 
-	if (rc)
-		return rc;
-	old->spec = new->spec;
-	old->asked = true;
-	memcpy(old->why, new->why, sizeof(old->why));
-	list_device(dp, old);
-	return 0;
+	if (rc == 0)
+		attachment_keep(dp, old, new);
+	return rc;
 }
 
 /* Nothing is attached there now: tried again when links change. */

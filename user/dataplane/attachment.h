@@ -20,6 +20,9 @@ int attachment_make(struct dataplane *dataplane, struct attachment *attachment, 
 /* A newer program at the same place. -ENOLINK: the device is gone. */
 int attachment_renew(struct dataplane *dataplane, struct attachment *old,
 		     const struct attachment *new, struct error *err);
+/* The same without the program: only what was asked for. */
+void attachment_keep(const struct dataplane *dataplane, struct attachment *old,
+		     const struct attachment *new);
 /* <old> becomes <new>; when that is refused it stays, or is lost: <ifindex> 0. */
 int attachment_change(struct dataplane *dataplane, struct attachment *old, struct attachment *new,
 		      struct error *err);

@@ -72,6 +72,7 @@ static int load(struct dataplane *dp, const struct dataplane_spec *spec, struct 
 	if (rc)
 		return rc;
 	rc = programs_load(&dp->programs, &dp->maps, remake, err);
+	dp->empty = rc == 0 && dp->adopted && maps_any_new(&dp->maps);
 	/* The numbers are the same but a map is not: --fresh begins anew here too. */
 	if (rc == -ESTALE && spec->fresh) {
 		programs_fini(&dp->programs);
@@ -266,6 +267,9 @@ int dataplane_sync(struct dataplane *dp, const struct wanted *wanted, struct err
 
 	if (rc)
 		return rc;
+	if (dp->empty)
+		attachments_catch_up(dp);
+	dp->empty = false;
 	meta_timeouts(dp->maps.meta, wanted->timeout_ms);
 	neighbours_want(&dp->neighbours, wanted);
 	(void)neighbours_step(&dp->neighbours);

@@ -318,6 +318,15 @@ int maps_publish(struct maps *maps, const char *pin_path, struct error *err)
 	return rc ? rc : publish_one(meta, pin_path, err);
 }
 
+bool maps_any_new(const struct maps *maps)
+{
+	for (uint32_t i = 0; i < maps->count; i++) {
+		if (!maps->slots[i].pinned)
+			return true;
+	}
+	return false;
+}
+
 static uint32_t id_of(int fd)
 {
 	struct bpf_map_info info = {0};

@@ -82,6 +82,8 @@ int maps_add(struct maps *maps, const char *name, int fd);
 int maps_map(struct maps *maps, struct error *err);
 /* Fills lb_meta of new maps, and pins what is not pinned yet, lb_meta last. */
 int maps_publish(struct maps *maps, const char *pin_path, struct error *err);
+/* Is there one that is not pinned yet? */
+bool maps_any_new(const struct maps *maps);
 /* Pins once more what another process has pinned a map of its own in place of. */
 int maps_retake(struct maps *maps, const char *pin_path, struct error *err);
 

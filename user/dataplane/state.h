@@ -30,6 +30,7 @@ struct attachment {
 	enum link_kind kind;
 	int fd;	      /* the link, or the program of LINK_CLSACT */
 	bool asked;   /* by this process; else left by a previous one */
+	bool late;    /* it runs the previous one's program until our maps are written */
 	char pin[64]; /* name below links/ */
 	char why[HOOK_WHY_LEN];
 };
@@ -47,6 +48,7 @@ struct dataplane {
 	int lock_fd;
 	int watch_fd;
 	bool adopted;
+	bool empty;  /* adopted, but for maps that were made anew and not written yet */
 	bool no_tcx; /* the kernel has none: clsact */
 	struct programs programs;
 	struct maps maps;
@@ -63,6 +65,8 @@ int attachments_load(struct dataplane *dataplane);
 void attachments_fini(struct dataplane *dataplane); /* stays attached */
 /* Programs of this process where it had attached them, and only there, whoever came between. */
 void attachments_retake(struct dataplane *dataplane);
+/* The maps are written: those that are late run our program. */
+void attachments_catch_up(struct dataplane *dataplane);
 /* Re-creates what this process attached and the kernel lost with its device. */
 void attachments_refresh(struct dataplane *dataplane);
 

@@ -123,6 +123,33 @@ static int foreign_program(enum bpf_prog_type type)
 	return fd;
 }
 
+/* A map of another layout is made anew, as one that is missing is: nothing is in it yet. */
+static void packets_stay_with_the_former_program_until_new_maps_are_written(void **unused)
+{
+	struct dataplane *dp;
+	uint32_t program;
+	char path[160];
+
+	NEEDS_ROOT();
+	dp = open_now();
+	attach_now(dp, "lbdpA0", HOOK_NATIVE);
+	sync_one(dp, 1);
+	program = xdp_program("lbdpA0", NULL);
+	dataplane_close(dp);
+	(void)snprintf(path, sizeof(path), "%s/maps/lb_services", pin_path);
+	assert_int_equal(unlink(path), 0);
+
+	dp = open_now();
+	assert_true(dataplane_adopted(dp));
+	attach_now(dp, "lbdpA0", HOOK_NATIVE);
+	dataplane_detach_others(dp);
+	assert_int_equal(xdp_program("lbdpA0", NULL), program);
+	sync_one(dp, 1);
+	assert_int_not_equal(xdp_program("lbdpA0", NULL), program);
+	assert_int_not_equal(xdp_program("lbdpA0", NULL), 0);
+	dataplane_close(dp);
+}
+
 static void a_foreign_xdp_program_is_named_and_left_alone(void **unused)
 {
 	struct interface_spec iface = {.name = "lbdpA0", .hook = HOOK_NATIVE};
@@ -293,6 +320,7 @@ int main(void)
 		TEST(each_hook_attaches_survives_and_is_adopted),
 		TEST(one_hook_changes_into_any_other),
 		TEST(of_two_hooks_that_a_killed_daemon_left_the_wanted_one_stays),
+		TEST(packets_stay_with_the_former_program_until_new_maps_are_written),
 		TEST(a_foreign_xdp_program_is_named_and_left_alone),
 		TEST(a_foreign_filter_at_our_priority_is_left_alone),
 		TEST(our_filter_without_its_pin_is_recognised),
