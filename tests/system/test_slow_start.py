@@ -19,8 +19,8 @@ BOTH = ["b1", "b2"]
 SLOW_MS = 8000
 STEPS = 16  # RAMP_STEPS of user/pool/ramp.h
 ODDS = 1e-10
-# Who is killed refuses; nobody is down for an answer that a loaded machine delayed.
-HEALTH = {**FAST_CHECK, "timeout": "3s"}
+# Who is killed refuses; nobody is down for a second in which a loaded machine delayed answers.
+HEALTH = {**FAST_CHECK, "fall": 5, "backoff-max": "200ms"}
 NEAR = 2  # connections that the beginning and end of a batch and each step within it may shift
 TURNS, HASH, COUNTS, WEB = f"{VIP}:80", f"{VIP}:81", f"{VIP}:82", f"{PROXY}:80"
 

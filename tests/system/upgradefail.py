@@ -13,8 +13,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ALL = ["b1", "b2", "b3"]
 WEB, NAT, TURNS = f"{PROXY}:80", f"{VIP}:80", f"{VIP}:81"
 LIMIT = "8s"
-# Who is killed refuses; nobody is down for an answer that a loaded machine delayed.
-HEALTH = {**FAST_CHECK, "timeout": "3s"}
+# Who is killed refuses; nobody is down for a second in which a loaded machine delayed answers.
+HEALTH = {**FAST_CHECK, "fall": 5, "backoff-max": "200ms"}
 # (the message of user/daemon/handover.h up to which it goes well, what happens then, lbadm's word)
 POINTS = [
     ("hello", "kill", "signal 9"),

@@ -373,7 +373,7 @@ static void a_late_answer_is_asked_for_elsewhere(void **state)
 	(void)state;
 	origin_start(&other);
 	rig->origins[rig->n_origins++] = other.addr;
-	rig->timeouts.response_header = 50;
+	rig->timeouts.response_header = 500; /* the other has to answer in this time */
 	rig->pool.retries.on = BIT(TIMEOUT);
 	rig_begin(rig);
 	answer(ask(rig, 1), "HTTP/1.1 200 ");
