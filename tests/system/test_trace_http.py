@@ -128,6 +128,7 @@ def test_order(lab, lbd):
 
     for host, pools in (("turn.example.com", ["api"]), ("both.example.com", ["left", "right"])):
         for turn in range(7):
+            wait_for(lambda: not any(b["open"] for b in lbd.backends("api").values()))
             before = counts()
             said = [trace(lbd, f"http://{host}/") for _ in range(3)]
             check(f"{host}, turn {turn}: nothing is counted", counts(), before)
