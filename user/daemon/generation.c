@@ -266,6 +266,7 @@ json_t *generations_ask(struct load_balancer *lb, const char *act, const json_t 
 		struct generation *generation = generation_of(node);
 
 		await(generation, until_ms);
+		generation->awaited = 0; /* what comes later is about another moment */
 		generation->silent = !generation->answer;
 		if (generation->answer)
 			(void)json_array_append_new(answers, generation->answer);
