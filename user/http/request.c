@@ -67,6 +67,8 @@ static int read_method(struct http_input *in, struct http_head *head)
 		return http_refuse(in, 400, "bad_method", stop);
 	head->method_text = (struct slice){in->at, (size_t)(stop - in->at)};
 	head->method = http_method_of(head->method_text);
+	/* RFC 9110 sections 9.3.6 and 9.3.8: tunnels to anywhere and echoes of what other proxies
+	 * have added are not for a load balancer's clients. */
 	if (head->method == HTTP_CONNECT || head->method == HTTP_TRACE)
 		return http_refuse(in, 405, "method_not_allowed", in->at);
 	in->at = stop + 1;

@@ -22,20 +22,10 @@ static struct exchange *refused(struct client_refusal *ret_refusal, unsigned sta
 	return NULL;
 }
 
-/* RFC 9110 section 9.3.6 and 9.3.8: tunnels to anywhere and echoes of what other proxies have
- * added are not for a load balancer's clients. */
-bool client_method_allowed(const struct http_head *head)
-{
-	return head->method != HTTP_CONNECT && head->method != HTTP_TRACE;
-}
-
-/* An upgrade with a body has two meanings of what follows it; h2c is never passed on. */
+/* An upgrade with a body has two meanings of what follows it. */
 bool client_upgrade_wanted(const struct http_head *head)
 {
-	const struct http_header *upgrade = http_find(head, HTTP_H_UPGRADE);
-
-	return head->upgrade && upgrade && head->minor > 0 && head->framing == HTTP_BODY_NONE &&
-	       !slice_caseeq(upgrade->value, SLICE("h2c"));
+	return head->upgrade && head->framing == HTTP_BODY_NONE;
 }
 
 /* A request on its way to a route. */
@@ -276,8 +266,6 @@ struct exchange *client_request_new(struct client *client, struct http_head *hea
 	if (!asked.service) /* one that was disabled drains */
 		return refused(ret_refusal, 503, "service_gone");
 	client->timeouts = asked.service->spec->timeouts;
-	if (!client_method_allowed(head))
-		return refused(ret_refusal, 405, "method_not_allowed");
 	if (head->counts_hops && head->max_forwards == 0)
 		return stopped_here(client, ret_refusal);
 	route = route_find(asked.service->table, head);

@@ -15,8 +15,6 @@ struct client_refusal {
 	const char *why; /* a constant word; NULL: the answer is in the client's wire, no refusal */
 };
 
-/* For those who ask what would be done. May lbd be asked that at all? */
-bool client_method_allowed(const struct http_head *head);
 /* Does the backend get to see that the client wants another protocol? */
 bool client_upgrade_wanted(const struct http_head *head);
 

@@ -194,10 +194,6 @@ static void follow(struct tracing *tracing)
 
 	if (!accepted(tracing) || !parsed(tracing))
 		return;
-	if (!client_method_allowed(&trace->parsed)) {
-		refused(trace, 405, "method_not_allowed");
-		return;
-	}
 	if (trace->parsed.counts_hops && trace->parsed.max_forwards == 0) {
 		trace->end = HTTP_TRACE_ANSWERED;
 		trace->status = 200;
