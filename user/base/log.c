@@ -12,6 +12,7 @@
 
 #define LINE_MAX_LEN 1024
 #define QUEUE_LINES  512
+#define STOP_WAIT_S  2
 
 static const char *const level_words[] = {
 	[LOG_LEVEL_ERROR] = "error",
@@ -99,6 +100,17 @@ int log_start(void)
 	return -err;
 }
 
+/* Who reads our standard error may have stopped: then the thread is left where it is. */
+static void join_writer(void)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_WAIT_S;
+	if (pthread_timedjoin_np(queue.thread, NULL, &until) != 0)
+		(void)pthread_detach(queue.thread);
+}
+
 void log_stop(void)
 {
 	pthread_mutex_lock(&queue.lock);
@@ -110,7 +122,7 @@ void log_stop(void)
 	queue.stopping = true;
 	pthread_cond_signal(&queue.wake);
 	pthread_mutex_unlock(&queue.lock);
-	(void)pthread_join(queue.thread, NULL);
+	join_writer();
 }
 
 void log_set_level(enum log_level level)

@@ -17,7 +17,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 extern const struct strtable log_level_names;
 
 int log_start(void); /* 0 or -errno */
-void log_stop(void); /* writes what is queued, ends the thread */
+/* Writes what is queued, ends the thread; a reader that has stopped is waited for two seconds. */
+void log_stop(void);
 void log_set_level(enum log_level level);
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

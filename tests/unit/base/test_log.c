@@ -2,11 +2,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -134,6 +136,29 @@ static void every_line_of_many_threads_is_written_or_counted_as_dropped(void **s
 	}
 }
 
+static void a_reader_that_stopped_does_not_hold_up_the_end(void **state)
+{
+	char fill[4096] = "";
+	struct timespec began, ended;
+	int ends[2];
+
+	(void)state;
+	(void)signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+	while (write(ends[1], fill, sizeof(fill)) > 0)
+		;
+	assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+	assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+	assert_int_equal(log_start(), 0);
+	log_error("nobody reads this");
+	(void)clock_gettime(CLOCK_MONOTONIC, &began);
+	log_stop();
+	(void)clock_gettime(CLOCK_MONOTONIC, &ended);
+	assert_true(ended.tv_sec - began.tv_sec < 10);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void an_error_keeps_code_field_and_message(void **state)
 {
 	struct error err = {0};
@@ -156,6 +181,7 @@ int main(void)
 		T(the_level_decides_what_is_written),
 		T(one_message_is_one_line_whatever_it_holds),
 		T(every_line_of_many_threads_is_written_or_counted_as_dropped),
+		T(a_reader_that_stopped_does_not_hold_up_the_end),
 		cmocka_unit_test(an_error_keeps_code_field_and_message),
 	};
 
