@@ -95,5 +95,28 @@ def test_health():
            "last good probe: none yet" not in lbd.lbadm("backend", "why", "web", "b1").stdout)
 
 
+def test_mistakes():
+    """More of them than an answer has room for; the log has a line for each."""
+    bad = setup({f"p{n}": ["b1"] for n in range(12)}, {})
+    for n, each in enumerate(bad["pools"].values()):
+        each["algorithm"] = f"round-robbin-{n}"
+    with Lab("tc", backends=1) as lab, lab.lbd(LESS) as lbd:
+        lbd.write_config(bad)
+        done = lbd.lbadm("config", "reload")
+        ok("a reload with twelve mistakes is refused with their number and the first",
+           done.returncode == 1 and "12 mistakes" in done.stderr
+           and "round-robbin-0" in done.stderr, done.stderr)
+        before = len(lbd.log_text())
+        lbd.reload()
+        ok("after SIGHUP the log says so", lbd.wait_log("not reloaded, nothing was changed: 12"))
+        lines = [line for line in lbd.log_text()[before:].splitlines() if ".yaml:" in line]
+        check("... and has each in a line of its own, with its place",
+              [n for n in range(12) if not any(f"round-robbin-{n}'" in line for line in lines)],
+              [])
+        ok("... of nothing else", all(line.count(".yaml:") == 1 for line in lines), lines)
+        lbd.write_config(LESS)
+        ok("the good file is taken again", lbd.reload())
+
+
 if __name__ == "__main__":
-    main(test_reload, test_restart, test_health)
+    main(test_reload, test_restart, test_health, test_mistakes)

@@ -2,7 +2,9 @@
 #include "daemon/reload.h"
 
 #include <errno.h>
+#include <string.h>
 
+#include "base/log.h"
 #include "daemon/apply.h"
 #include "daemon/overlay.h"
 #include "daemon/prune.h"
@@ -23,6 +25,24 @@ static void reading_fini(struct reading *reading)
 	*reading = (struct reading){0};
 }
 
+/* One mistake is told to whoever asked. More need not fit there: each gets a line of the log. */
+static void refuse_file(const struct report *report, struct error *err)
+{
+	const char *line = report->text.len ? report->text.ptr : "";
+	size_t len = strcspn(line, "\n");
+	size_t first = len;
+
+	if (report->errors <= 1) {
+		(void)error_set(err, -EINVAL, report->field, "%.*s", (int)len, line);
+		return;
+	}
+	for (const char *at = line; *at; at += len + 1, len = strcspn(at, "\n"))
+		log_error("%.*s", (int)len, at);
+	(void)error_set(err, -EINVAL, report->field,
+			"%u mistakes, the log has them all ('lbd -t' too), the first: %.*s",
+			report->errors, (int)first, line);
+}
+
 /* The file alone first: its mistakes are all reported with their places. */
 static int read_file(const struct load_balancer *lb, struct reading *reading, struct error *err)
 {
@@ -33,9 +53,7 @@ static int read_file(const struct load_balancer *lb, struct reading *reading, st
 	if (reading->file)
 		reading->alone = config_build(reading->file, &report);
 	if (!reading->alone)
-		(void)error_set(err, -EINVAL, report.field, "%.*s",
-				report.text.len ? (int)report.text.len - 1 : 0, /* its last '\n' */
-				report.text.len ? report.text.ptr : "");
+		refuse_file(&report, err);
 	report_fini(&report);
 	return reading->alone ? 0 : -EINVAL;
 }
