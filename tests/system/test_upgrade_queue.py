@@ -95,7 +95,9 @@ class Request(threading.Thread):
 
 
 def states(lbd):
-    return [session["state"] for session in lbd.get("/v1/sessions")["sessions"]]
+    """Of the process that serves now."""
+    pid = lbd.get("/v1/status")["pid"]
+    return [row["state"] for row in lbd.get("/v1/sessions")["sessions"] if row["pid"] == pid]
 
 
 def begin(lbd, origin, name):
