@@ -376,11 +376,13 @@ def test_numbers(lab, lbd, hook):
        wait_for(lambda: lbd.get("/v1/services/web6")["rate_cps"] > 0, 3))
     ok(f"{hook}: and are none when there are none",
        wait_for(lambda: lbd.get("/v1/services/web6")["rate_cps"] == 0, 4))
+    ok(f"{hook}: flows of connections that have ended leave the table",
+       wait_for(lambda: len(lbd.get("/v1/flows?service=web6")["flows"]) == 3, 20))
     flows = lbd.get("/v1/flows?service=web6")["flows"]
     check(f"{hook}: the flow list writes IPv6 with brackets and ports",
           {(f["client"].rpartition(":")[0], f["vip"]) for f in flows}, {(f"[{CLIENT6}]", WEB6)})
     check(f"{hook}: flow count by an IPv6 client finds them",
-          count(lbd, "--client", CLIENT6, "--service", "web6"), len(flows))
+          count(lbd, "--client", CLIENT6, "--service", "web6"), 3)
     check(f"{hook}: stats lists every service", {s["name"] for s in lbd.get("/v1/stats")["services"]},
           {"web", "web6", "other", "dsr"})
     release(held)
