@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Many slow connections through the proxy, until it is ended.   slow.py KIND COUNT
+"""Many slow connections, until it is ended.   slow.py KIND COUNT PORT
 
     reader    reads an endless body at 1 KB/s           (the backend is fast)
     drip      reads what a backend sends at 1 KB/s      (the client is fast)
@@ -15,7 +15,6 @@ import socket
 import sys
 import time
 
-ADDRESS = ("127.0.0.1", 7009)
 RATE = 1024
 BODY = b"Content-Length: 1125899906842624\r\n\r\n"
 HEADS = {"reader": b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -26,12 +25,12 @@ HEADS = {"reader": b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n",
 LORIS = b"ET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 4096
 
 
-def begin(kind):
+def begin(kind, port):
     sock = socket.socket()
     sock.settimeout(10)
     if kind == "reader":  # or the kernel would read for us
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.connect(ADDRESS)
+    sock.connect(("127.0.0.1", port))
     sock.sendall(HEADS[kind])
     return sock
 
@@ -48,10 +47,10 @@ def turn(kind, sock, count):
 
 
 def main():
-    kind, count = sys.argv[1], int(sys.argv[2])
+    kind, count, port = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    socks = [begin(kind) for _ in range(count)]
+    socks = [begin(kind, port) for _ in range(count)]
     if kind in ("reader", "drip"):
         for sock in socks:
             sock.recv(1)

@@ -45,7 +45,8 @@ def test_truncations():
 def test_slow():
     with Loopback() as lab, load.Servers(lab), lab.lbd(load.with_slow("10s")) as lbd:
         before, during = load.slow(lab, lbd, 200, 60)
-        at_most("other clients' p99 does not double", during, 2 * before)
+        at_most("other clients' p99 does not double, beside what the crowd does to the machine",
+                during, 2 * before)
         load.slowloris(lab, lbd, 5000, 5)
 
 
