@@ -27,56 +27,55 @@ struct buffer path_of_backend(const char *pool, const char *name)
 	return path;
 }
 
+/* *ret_answer: to be shown; NULL: there is none, or it was printed as JSON. Frees <path>. */
+static enum cli_exit get(const struct call *call, struct buffer *path, json_t **ret_answer)
+{
+	enum cli_exit r = api_call(call, "GET", path->ptr, NULL, ret_answer);
+
+	buffer_fini(path);
+	if (r == CLI_DONE && call->json) {
+		print_json(*ret_answer);
+		json_decref(*ret_answer);
+		*ret_answer = NULL;
+	}
+	return r;
+}
+
 enum cli_exit request_list(const struct call *call, struct buffer path, const char *key,
 			   const struct column *columns)
 {
 	json_t *answer = NULL;
-	enum cli_exit r = api_call(call, "GET", path.ptr, NULL, &answer);
+	enum cli_exit r = get(call, &path, &answer);
 	char none[64];
 
-	buffer_fini(&path);
-	if (r != CLI_DONE)
-		return r;
 	(void)snprintf(none, sizeof(none), "no %s", key);
-	if (call->json)
-		print_json(answer);
-	else
+	if (answer)
 		print_table(json_object_get(answer, key), columns, none);
 	json_decref(answer);
-	return CLI_DONE;
+	return r;
 }
 
 enum cli_exit request_print(const struct call *call, struct buffer path,
 			    void (*print)(const json_t *answer))
 {
 	json_t *answer = NULL;
-	enum cli_exit r = api_call(call, "GET", path.ptr, NULL, &answer);
+	enum cli_exit r = get(call, &path, &answer);
 
-	buffer_fini(&path);
-	if (r != CLI_DONE)
-		return r;
-	if (call->json)
-		print_json(answer);
-	else
+	if (answer)
 		print(answer);
 	json_decref(answer);
-	return CLI_DONE;
+	return r;
 }
 
 enum cli_exit request_show(const struct call *call, struct buffer path, const char *except)
 {
 	json_t *answer = NULL;
-	enum cli_exit r = api_call(call, "GET", path.ptr, NULL, &answer);
+	enum cli_exit r = get(call, &path, &answer);
 
-	buffer_fini(&path);
-	if (r != CLI_DONE)
-		return r;
-	if (call->json)
-		print_json(answer);
-	else
+	if (answer)
 		print_record(answer, except);
 	json_decref(answer);
-	return CLI_DONE;
+	return r;
 }
 
 enum cli_exit request_count(const struct call *call, const char *method, struct buffer path,
